@@ -1,0 +1,110 @@
+//! `virt-guard status`: what is guarded, by what, and whether it is in order.
+//!
+//! In: policy, records, interfaces, the kernel, whatever of them can be had. Out:
+//! one [`View`], as a small table or as JSON. A broken policy is reported, and
+//! the rest of the answer is given all the same.
+
+mod bridges;
+mod guests;
+mod view;
+
+use std::fs;
+use std::path::Path;
+
+use clap::Args;
+use nix::unistd::geteuid;
+
+use super::report::json;
+use super::{Exit, Report, chain, host};
+use crate::facts::policy::Policy;
+use crate::reconcile::{Drift, Error, Host};
+use view::{EngineView, HostView, PolicyView, RulesView, View};
+
+/// Show what is guarded, by which engine, and whether it is in order.
+///
+/// With a broken policy it tells what is on record. Exits with 1 if the kernel
+/// differs from the policy or a guest is not guarded that is to be.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(super) fn run(&self, root: &Path) -> anyhow::Result<Report> {
+        let mut host = host(root);
+        let found = super::guests::running(root)?;
+        let policy = host.policy();
+        let links = host.links()?;
+        let (rules, exit) = rules(&mut host, policy.as_ref().err());
+        let known = guests::Known { host: &host, links: &links, in_sync: rules.in_sync };
+        let (guests, worst) = known.view(policy.as_ref().ok(), &found.running.domains)?;
+        let exit = exit.max(worst).max(policy.as_ref().err().map_or(Exit::Good, Exit::of_guest));
+        let view = View {
+            host: HostView { kernel: kernel_release(), version: env!("CARGO_PKG_VERSION") },
+            engine: engine(&mut host, policy.as_ref()),
+            policy: policy_view(policy.as_ref()),
+            rules,
+            bridges: bridges::view(&mut host, policy.as_ref().ok(), &links)?,
+            guests,
+        };
+        let text = if self.json { json(&view)? } else { view.to_string() };
+        let report = Report { text, complaints: Vec::new(), exit };
+        let report = report.complain(Exit::Failed, found.running.problems);
+        Ok(report.complain(Exit::Good, found.source.complaint()))
+    }
+}
+
+/// The kernel's release, as uname(1) prints it (proc(5)).
+fn kernel_release() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease");
+    release.map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned())
+}
+
+fn engine(host: &mut Host, policy: Result<&Policy, &Error>) -> EngineView {
+    let Ok(policy) = policy else {
+        let applied = host.state().base().map(|record| record.engine);
+        return EngineView { name: applied, reason: "what was applied last, as the policy is broken".to_owned() };
+    };
+    // Whoever is not root is refused by nft, which would look like a kernel that
+    // lacks something.
+    if !geteuid().is_root() && host.state().capabilities().is_none() {
+        return EngineView { name: None, reason: "only root can ask the kernel what it can do".to_owned() };
+    }
+    let choice = policy.engine;
+    let lacks = host.capabilities().nftables_lacks;
+    match host.engine(choice) {
+        Err(error) => EngineView { name: None, reason: chain(&error) },
+        Ok(engine) => {
+            let why = match lacks {
+                Some(lacks) => format!("{choice}; nftables lacks: {lacks}"),
+                None => format!("{choice}; this kernel can do either"),
+            };
+            EngineView { name: Some(engine.kind()), reason: why }
+        }
+    }
+}
+
+fn policy_view(policy: Result<&Policy, &Error>) -> PolicyView {
+    match policy {
+        Ok(policy) => PolicyView { error: None, groups: policy.groups.len(), guests: policy.entries.len() },
+        Err(error) => PolicyView { error: Some(chain(error)), groups: 0, guests: 0 },
+    }
+}
+
+/// Whether the kernel holds what it ought to; without a policy nobody can say.
+fn rules(host: &mut Host, broken: Option<&Error>) -> (RulesView, Exit) {
+    let unknown = |error| RulesView { in_sync: None, differences: Vec::new(), error: Some(error) };
+    if broken.is_some() {
+        return (unknown("not compared, as the policy is broken; the last good rules stay".to_owned()), Exit::Good);
+    }
+    match host.check_all() {
+        Err(error) => (unknown(chain(&error)), Exit::of_guest(&error)),
+        Ok(drifts) => {
+            let exit = if drifts.is_empty() { Exit::Good } else { Exit::Found };
+            let differences: Vec<_> = drifts.iter().map(Drift::to_string).collect();
+            (RulesView { in_sync: Some(drifts.is_empty()), differences, error: None }, exit)
+        }
+    }
+}

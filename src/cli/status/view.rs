@@ -1,0 +1,324 @@
+//! The answer of `virt-guard status`: the JSON object, and the same for people.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::super::table::{count, table};
+use crate::engine::EngineKind;
+use crate::facts::domain::Uuid;
+use crate::facts::policy::{GroupName, UnknownPorts};
+use crate::net::{BridgePattern, IfName, Mac};
+
+/// The most differences that people are shown at a glance.
+const LISTED: usize = 10;
+
+/// The whole answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct View {
+    /// This machine.
+    pub host: HostView,
+    /// What holds the rules.
+    pub engine: EngineView,
+    /// The operator's files.
+    pub policy: PolicyView,
+    /// The kernel held against the policy.
+    pub rules: RulesView,
+    /// The guarded bridges.
+    pub bridges: Vec<BridgeView>,
+    /// The guests that are known or run, sorted by name.
+    pub guests: Vec<GuestView>,
+}
+
+/// This machine.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HostView {
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Version of virt-guard.
+    pub version: &'static str,
+}
+
+/// What holds the rules.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct EngineView {
+    /// The engine; null if none can or if nobody can tell.
+    pub name: Option<EngineKind>,
+    /// Why it is that one, or why there is none.
+    pub reason: String,
+}
+
+/// The operator's files.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PolicyView {
+    /// What is wrong with them; null if nothing is.
+    pub error: Option<String>,
+    /// How many groups they define.
+    pub groups: usize,
+    /// How many entries about guests they have.
+    pub guests: usize,
+}
+
+/// The kernel held against the policy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RulesView {
+    /// Whether nothing differs; null if that cannot be told.
+    pub in_sync: Option<bool>,
+    /// Each difference.
+    pub differences: Vec<String>,
+    /// Why it cannot be told.
+    pub error: Option<String>,
+}
+
+/// A guarded bridge, or a pattern that no bridge fits.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BridgeView {
+    /// The pattern of the policy.
+    pub pattern: BridgePattern,
+    /// What becomes of frames at its unknown ports.
+    pub unknown_ports: UnknownPorts,
+    /// The bridge; null if none fits the pattern now.
+    pub name: Option<IfName>,
+    /// Its ports.
+    pub ports: Vec<PortView>,
+}
+
+/// A port of a guarded bridge.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct PortView {
+    /// The interface.
+    pub name: IfName,
+    /// What it is.
+    pub role: PortRole,
+    /// Name of the guest whose port it is.
+    pub guest: Option<String>,
+}
+
+/// What a port of a guarded bridge is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortRole {
+    /// A guest's, with rules around it.
+    Guest,
+    /// It leads out of the host.
+    Uplink,
+    /// Neither.
+    Unknown,
+}
+
+/// A guest.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GuestView {
+    /// Its name, as its tenant chose it.
+    pub name: String,
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// Its interfaces, in the order of its XML.
+    pub interfaces: Vec<InterfaceView>,
+    /// Why its policy cannot be resolved; the last good rules stay then.
+    pub problem: Option<String>,
+}
+
+/// An interface of a guest.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct InterfaceView {
+    /// The host's end of it.
+    pub port: Option<IfName>,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// What it may use as its own, where somebody told.
+    pub addresses: Vec<IpAddr>,
+    /// The groups it is in.
+    pub groups: Vec<GroupName>,
+    /// Whether its rules stand in the kernel; null if that cannot be told.
+    pub guarded: Option<bool>,
+    /// Why they do not, or why it cannot be told.
+    pub reason: Option<String>,
+}
+
+impl fmt::Display for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&table(&self.summary()))?;
+        for difference in self.rules.differences.iter().take(LISTED) {
+            writeln!(f, "  - {difference}")?;
+        }
+        if self.rules.differences.len() > LISTED {
+            writeln!(f, "  - and {} more; virt-guard check names all", self.rules.differences.len() - LISTED)?;
+        }
+        write!(f, "\n{}", table(&self.bridge_rows()))?;
+        write!(f, "\n{}", table(&self.guest_rows()))?;
+        for guest in &self.guests {
+            if let Some(problem) = &guest.problem {
+                writeln!(f, "  - {:?}: {problem}", guest.name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View {
+    fn summary(&self) -> [[String; 2]; 4] {
+        let engine = self.engine.name.map_or("none".to_owned(), |name| name.to_string());
+        let policy = match &self.policy.error {
+            None => format!("ok ({}, {} [[guest]])", count(self.policy.groups, "group"), self.policy.guests),
+            Some(error) => format!("BROKEN: {error}"),
+        };
+        let rules = match (self.rules.in_sync, &self.rules.error) {
+            (Some(true), _) => "in sync".to_owned(),
+            (Some(false), _) => format!("NOT in sync, {}", count(self.rules.differences.len(), "difference")),
+            (None, error) => error.clone().unwrap_or_default(),
+        };
+        [
+            ["host".to_owned(), format!("linux {}, virt-guard {}", self.host.kernel, self.host.version)],
+            ["engine".to_owned(), format!("{engine} ({})", self.engine.reason)],
+            ["policy".to_owned(), policy],
+            ["rules".to_owned(), rules],
+        ]
+    }
+
+    fn bridge_rows(&self) -> Vec<[String; 4]> {
+        let mut rows = vec![["pattern", "bridge", "port", "is"].map(|head| head.to_uppercase())];
+        for bridge in &self.bridges {
+            let name = bridge.name.as_ref().map_or("-".to_owned(), ToString::to_string);
+            let mut first = [bridge.pattern.to_string(), name];
+            if bridge.ports.is_empty() {
+                let [pattern, name] = std::mem::take(&mut first);
+                rows.push([pattern, name, "-".to_owned(), String::new()]);
+            }
+            for port in &bridge.ports {
+                let is = match (port.role, &port.guest) {
+                    (PortRole::Guest, Some(name)) => format!("guest {name:?}"),
+                    (PortRole::Guest, None) => "guest".to_owned(),
+                    (PortRole::Uplink, _) => "uplink".to_owned(),
+                    (PortRole::Unknown, _) => format!("unknown ({})", bridge.unknown_ports),
+                };
+                // Pattern and bridge stand in the first row of several.
+                let [pattern, name] = std::mem::take(&mut first);
+                rows.push([pattern, name, port.name.to_string(), is]);
+            }
+        }
+        rows
+    }
+
+    fn guest_rows(&self) -> Vec<[String; 7]> {
+        let heads = ["guest", "uuid", "port", "mac", "addresses", "groups", "guarded"];
+        let mut rows = vec![heads.map(|head| head.to_uppercase())];
+        for guest in &self.guests {
+            let mut first = [format!("{:?}", guest.name), guest.uuid.to_string()];
+            if guest.interfaces.is_empty() {
+                let [name, uuid] = std::mem::take(&mut first);
+                rows.push([name, uuid, "-".into(), "-".into(), "-".into(), "-".into(), "no interfaces".into()]);
+            }
+            for interface in &guest.interfaces {
+                let [name, uuid] = std::mem::take(&mut first);
+                let port = interface.port.as_ref().map_or("-".to_owned(), ToString::to_string);
+                let guarded = interface.words();
+                let (addresses, groups) = (words(&interface.addresses), words(&interface.groups));
+                rows.push([name, uuid, port, interface.mac.to_string(), addresses, groups, guarded]);
+            }
+        }
+        rows
+    }
+}
+
+impl InterfaceView {
+    fn words(&self) -> String {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match self.guarded {
+            Some(true) => "yes".to_owned(),
+            Some(false) => format!("NO: {reason}"),
+            None => format!("unsure: {reason}"),
+        }
+    }
+}
+
+fn words(values: &[impl ToString]) -> String {
+    match values {
+        [] => "-".to_owned(),
+        values => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view() -> View {
+        let interface = |port: &str, reason: Option<&str>| InterfaceView {
+            port: Some(port.parse().unwrap()),
+            mac: "52:54:00:00:00:01".parse().unwrap(),
+            addresses: vec!["10.0.0.1".parse().unwrap()],
+            groups: vec!["web".parse().unwrap()],
+            guarded: Some(reason.is_none()),
+            reason: reason.map(str::to_owned),
+        };
+        let port = |name: &str, role, guest: Option<&str>| PortView {
+            name: name.parse().unwrap(),
+            role,
+            guest: guest.map(str::to_owned),
+        };
+        let bridge = |pattern: &str, name: Option<&str>, ports| BridgeView {
+            pattern: pattern.parse().unwrap(),
+            unknown_ports: UnknownPorts::Drop,
+            name: name.map(|name| name.parse().unwrap()),
+            ports,
+        };
+        View {
+            host: HostView { kernel: "6.1.0".into(), version: "0.1.0" },
+            engine: EngineView { name: Some(EngineKind::Iptables), reason: "auto; nftables lacks: x".into() },
+            policy: PolicyView { error: None, groups: 1, guests: 2 },
+            rules: RulesView { in_sync: Some(false), differences: vec!["vnet1: no rules".into()], error: None },
+            bridges: vec![
+                bridge(
+                    "br100",
+                    Some("br100"),
+                    vec![port("eth1", PortRole::Uplink, None), port("vnet0", PortRole::Guest, Some("a\u{1b}[2J"))],
+                ),
+                bridge("virbr*", None, Vec::new()),
+            ],
+            guests: vec![GuestView {
+                name: "a\u{1b}[2J".into(),
+                uuid: "c7a5fdbd-edaf-9455-926a-d65c16db1809".parse().unwrap(),
+                interfaces: vec![interface("vnet0", None), interface("vnet1", Some("no rules were applied"))],
+                problem: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn people_get_aligned_columns_and_no_escape_sequence() {
+        let expected = r#"host    linux 6.1.0, virt-guard 0.1.0
+engine  iptables (auto; nftables lacks: x)
+policy  ok (1 group, 2 [[guest]])
+rules   NOT in sync, 1 difference
+  - vnet1: no rules
+
+PATTERN  BRIDGE  PORT   IS
+br100    br100   eth1   uplink
+                 vnet0  guest "a\u{1b}[2J"
+virbr*   -       -
+
+GUEST         UUID                                  PORT   MAC                ADDRESSES  GROUPS  GUARDED
+"a\u{1b}[2J"  c7a5fdbd-edaf-9455-926a-d65c16db1809  vnet0  52:54:00:00:00:01  10.0.0.1   web     yes
+                                                    vnet1  52:54:00:00:00:01  10.0.0.1   web     NO: no rules were applied
+"#;
+        assert_eq!(view().to_string(), expected);
+    }
+
+    #[test]
+    fn json_keys_are_in_kebab_case() {
+        let json = serde_json::to_string(&view()).unwrap();
+        assert!(json.contains(r#""in-sync":false"#) && json.contains(r#""unknown-ports":"drop""#), "{json}");
+        assert!(!json.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,37 @@
+//! Small tables for people: columns that stand below each other.
+
+/// Between two columns.
+const GAP: &str = "  ";
+
+/// The rows as lines, each column as wide as its widest cell. No line has blanks
+/// at its end.
+pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join(GAP).trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// `1 port`, `2 ports`.
+pub fn count(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_end_where_their_text_ends() {
+        let rows = [["port", "is"], ["é0", "guest"], ["vnet10", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(&rows), "port    is\né0      guest\nvnet10\n");
+    }
+}

@@ -1,0 +1,190 @@
+//! The iptables engine: ebtables, iptables and ip6tables, with br_netfilter.
+//!
+//! | walls | where | why there |
+//! | --- | --- | --- |
+//! | frame, from the guest | ebtables nat PREROUTING | sees every frame, first |
+//! | address … groups, from the guest | mangle PREROUTING, `physdev-in` | bridged, routed and for the host alike, with connection tracking |
+//! | all, to the guest | ebtables nat POSTROUTING | the only place that knows the port of a packet that the host sends or routes: `physdev-out` matches bridged packets only |
+//! | host | filter INPUT, by mark | packets of guests only, not those of an uplink |
+//!
+//! ebtables cannot ask for the state of a connection, so mangle PREROUTING and
+//! OUTPUT note it in two bits of the packet's mark. The three programs are atomic
+//! one by one, not together: a port is closed in ebtables first, rebuilt
+//! everywhere, and opened in ebtables last.
+
+mod dispatch;
+mod ebtables;
+mod members;
+mod restore;
+mod xtables;
+
+use std::collections::BTreeSet;
+
+use self::restore::Script;
+use super::{BridgeNames, ChainText, Change, Element, Engine, EngineKind, Inexpressible, Standing, Step, Table, Tool};
+use crate::net::{Family, IfName};
+use crate::plan::{Base, Name, Plan, PortPlan};
+
+/// The iptables engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Iptables {
+    /// Whether ebtables can ask for the bridge here.
+    pub bridge_names: BridgeNames,
+}
+
+impl Iptables {
+    /// Chains that stand before a change and not after it.
+    fn stale_chains(&self, change: &Change<'_>, after: &[ChainText]) -> Result<Vec<(Table, Name)>, Inexpressible> {
+        let mut stale = BTreeSet::new();
+        for port in change.before {
+            stale.extend(self.port_chains(change.base, port)?.into_iter().map(|chain| (chain.table, chain.name)));
+        }
+        for chain in after {
+            stale.remove(&(chain.table, chain.name.clone()));
+        }
+        Ok(stale.into_iter().collect())
+    }
+
+    /// The tables that hold chains of ours.
+    pub const TABLES: [Table; 5] = [
+        Table::EbtablesNat,
+        Table::Mangle(Family::V4),
+        Table::Mangle(Family::V6),
+        Table::Filter(Family::V4),
+        Table::Filter(Family::V6),
+    ];
+}
+
+impl Engine for Iptables {
+    fn kind(&self) -> EngineKind {
+        EngineKind::Iptables
+    }
+
+    fn replace(&self, plan: &Plan, standing: &Standing) -> Result<Vec<Step>, Inexpressible> {
+        let names = plan.port_names();
+        let mut chains = self.base_chains(&plan.base)?;
+        chains.extend(self.set_chains(plan));
+        let mut entries = Vec::new();
+        for port in plan.ports() {
+            let of_port = self.port_chains(&plan.base, port)?;
+            entries.extend(of_port.iter().filter(|chain| is_ebtables_entry(chain, port)).map(closed));
+            chains.extend(of_port);
+        }
+        let tree = self.dispatch_chains(&names, None);
+        let shut: Vec<_> = ebtables::base(&plan.base, self.bridge_names)
+            .into_iter()
+            .chain(tree.iter().filter(|chain| chain.table == Table::EbtablesNat).cloned())
+            .chain(entries)
+            .collect();
+        chains.extend(tree);
+        let mut steps: Vec<_> = Script::new(&shut).hooks(standing).step(Tool::EbtablesRestore).into_iter().collect();
+        let open = Script::new(&chains).without(&stale(standing, &chains));
+        steps.extend(xtables_steps(&open.clone().hooks(standing)));
+        steps.extend(open.step(Tool::EbtablesRestore));
+        Ok(steps)
+    }
+
+    fn change(&self, change: &Change<'_>) -> Result<Vec<Step>, Inexpressible> {
+        let Some(port) = change.after.or(change.before.first().copied()) else { return Ok(Vec::new()) };
+        let after = change.after.map(|port| self.port_chains(change.base, port)).transpose()?.unwrap_or_default();
+        let (tree, gone) = dispatch::changed(&names_before(change), change.names, &port.ifname);
+        let mut stale = self.stale_chains(change, &after)?;
+        stale.extend(gone);
+        let shut = shut(&after, port, &tree);
+        let chains: Vec<_> = members::changed(change).into_iter().chain(after).chain(tree).collect();
+        let open = Script::new(&chains).without(&stale);
+        if change.after.is_none() {
+            // Nothing is to be open: what leads to the port goes first.
+            return Ok(open.step(Tool::EbtablesRestore).into_iter().chain(xtables_steps(&open)).collect());
+        }
+        let mut steps: Vec<_> = Script::new(&shut).step(Tool::EbtablesRestore).into_iter().collect();
+        steps.extend(xtables_steps(&open));
+        steps.extend(open.step(Tool::EbtablesRestore));
+        Ok(steps)
+    }
+
+    fn remove(&self, standing: &Standing) -> Vec<Step> {
+        let script = Script::new(&[]).unhook(standing).without(&stale(standing, &[]));
+        xtables_steps(&script).into_iter().chain(script.step(Tool::EbtablesRestore)).collect()
+    }
+
+    fn set_chains(&self, plan: &Plan) -> Vec<ChainText> {
+        members::all(plan)
+    }
+
+    fn hooks(&self) -> Vec<(Table, String)> {
+        let of = |table| restore::saved_hooks(table).into_iter().map(move |line| (table, line));
+        Self::TABLES.into_iter().flat_map(of).collect()
+    }
+
+    fn entries(&self, _: &PortPlan) -> Vec<Element> {
+        Vec::new()
+    }
+
+    fn elements(&self, _: &Base, _: &[&PortPlan]) -> Vec<Element> {
+        Vec::new()
+    }
+
+    fn base_chains(&self, base: &Base) -> Result<Vec<ChainText>, Inexpressible> {
+        let mut chains = ebtables::base(base, self.bridge_names);
+        for family in Family::BOTH {
+            chains.extend(xtables::base(base, family)?);
+        }
+        Ok(chains)
+    }
+
+    fn dispatch_chains(&self, names: &BTreeSet<IfName>, only: Option<&IfName>) -> Vec<ChainText> {
+        match only {
+            Some(name) => dispatch::on_path(names, name),
+            None => dispatch::all(names),
+        }
+    }
+
+    fn port_chains(&self, base: &Base, port: &PortPlan) -> Result<Vec<ChainText>, Inexpressible> {
+        let mut chains = ebtables::port(base, port)?;
+        for family in Family::BOTH {
+            chains.extend(xtables::port(base, port, family)?);
+        }
+        Ok(chains)
+    }
+}
+
+/// What iptables and ip6tables are told. ebtables follows: until then the port's
+/// entries there are closed.
+fn xtables_steps(script: &Script<'_>) -> Vec<Step> {
+    Family::BOTH.into_iter().filter_map(|family| script.step(Tool::IptablesRestore(family))).collect()
+}
+
+/// All ports that have rules before the change.
+fn names_before(change: &Change<'_>) -> BTreeSet<IfName> {
+    let mut names = change.names.clone();
+    match (change.before.first(), change.after) {
+        (Some(before), _) => names.insert(before.ifname.clone()),
+        (None, Some(after)) => names.remove(&after.ifname),
+        (None, None) => false,
+    };
+    names
+}
+
+/// The way to a port whose entries drop everything.
+fn shut(chains: &[ChainText], port: &PortPlan, tree: &[ChainText]) -> Vec<ChainText> {
+    let entries = chains.iter().filter(|chain| is_ebtables_entry(chain, port)).map(closed);
+    let tree = tree.iter().filter(|chain| chain.table == Table::EbtablesNat).cloned();
+    entries.chain(tree).collect()
+}
+
+fn is_ebtables_entry(chain: &ChainText, port: &PortPlan) -> bool {
+    let entry = crate::net::Direction::BOTH.iter().any(|direction| chain.name == port.entry(*direction));
+    chain.table == Table::EbtablesNat && entry
+}
+
+fn closed(chain: &ChainText) -> ChainText {
+    ChainText { rules: vec!["-j DROP".to_owned()], ..chain.clone() }
+}
+
+/// What stands and is not wanted.
+fn stale(standing: &Standing, wanted: &[ChainText]) -> Vec<(Table, Name)> {
+    let wanted: BTreeSet<_> = wanted.iter().map(|chain| (chain.table, &chain.name)).collect();
+    let all = standing.chains.iter().flat_map(|(table, names)| names.iter().map(move |name| (*table, name)));
+    all.filter(|chain| !wanted.contains(chain)).map(|(table, name)| (table, name.clone())).collect()
+}

@@ -1,0 +1,14 @@
+//! The outside world as typed values: domain XML and policy files.
+//!
+//! In: bytes that somebody else wrote. Out: what they say, checked, each piece
+//! with the [`Place`] it was read from. Nothing here decides what it means for
+//! a packet; that is the model's.
+
+pub mod domain;
+mod place;
+pub mod policy;
+pub mod running;
+pub mod xml;
+
+pub use domain::Domain;
+pub use place::{FactError, Place, Placed};

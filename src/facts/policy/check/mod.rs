@@ -1,0 +1,132 @@
+//! From what is written to what is meant, file by file, and then across files.
+//!
+//! In: the files. Out: the [`Policy`], or the first mistake. Each room reads
+//! one kind of table; this one puts them together and follows the references.
+
+mod guest;
+mod icmp;
+mod rule;
+mod settings;
+
+use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+
+use toml::Spanned;
+
+use super::explain::{did_you_mean, list};
+use super::load::Files;
+use super::raw::{RawGroup, RawGuest, RawPolicy, RawRule, RawSettings, Texts};
+use super::source::Source;
+use super::{AntiSpoofing, FactError, Group, GroupName, GroupRule, Placed, Policy};
+use crate::net::Direction;
+
+/// The policy that the files make.
+///
+/// # Errors
+/// The first mistake: within the files in their order, then between them.
+pub fn policy(files: &Files) -> Result<Policy, FactError> {
+    let mut builder = Builder::default();
+    if let Some(source) = &files.settings {
+        builder.add_settings(source)?;
+    }
+    for source in &files.folder {
+        let RawPolicy { group, guest } = source.parse()?;
+        builder.add_tables(source, &group, &guest)?;
+    }
+    builder.finish()
+}
+
+/// A policy whose references are not followed yet: a group may be used in one
+/// file and defined in a later one.
+#[derive(Default)]
+struct Builder {
+    policy: Policy,
+    references: Vec<Placed<GroupName>>,
+}
+
+impl Builder {
+    fn add_settings(&mut self, source: &Source) -> Result<(), FactError> {
+        let raw: RawSettings = source.parse()?;
+        settings::read(source, &raw, &mut self.policy)?;
+        self.references.extend_from_slice(&self.policy.guests.groups);
+        self.add_tables(source, &raw.group, &raw.guest)
+    }
+
+    fn add_tables(&mut self, source: &Source, groups: &[RawGroup], guests: &[RawGuest]) -> Result<(), FactError> {
+        for raw in groups {
+            self.add_group(source, raw)?;
+        }
+        for raw in guests {
+            let entry = guest::entry(source, raw)?;
+            self.references.extend_from_slice(&entry.groups);
+            self.policy.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    fn add_group(&mut self, source: &Source, raw: &RawGroup) -> Result<(), FactError> {
+        let Placed { value: name, place } = source.placed(&raw.name);
+        let free = match self.policy.groups.entry(name.clone()) {
+            Entry::Vacant(free) => free,
+            Entry::Occupied(first) => {
+                let message = format!("group {name} is defined already at {}", first.get().place);
+                return Err(FactError::new(place, message));
+            }
+        };
+        let ingress = rules(source, Direction::In, &raw.ingress)?;
+        let egress = raw.egress.as_deref().map(|raw| rules(source, Direction::Out, raw)).transpose()?;
+        free.insert(Group { name, place, ingress, egress });
+        for rule in raw.ingress.iter().chain(raw.egress.iter().flatten()).map(Spanned::get_ref) {
+            let groups = rule.from_group.iter().chain(&rule.to_group);
+            self.references.extend(groups.map(|group| source.placed(group)));
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Policy, FactError> {
+        for reference in &self.references {
+            self.follow(reference)?;
+        }
+        refuse_filters(&self.policy)?;
+        Ok(self.policy)
+    }
+
+    fn follow(&self, reference: &Placed<GroupName>) -> Result<(), FactError> {
+        if self.policy.groups.contains_key(&reference.value) {
+            return Ok(());
+        }
+        let known = || self.policy.groups.keys().map(GroupName::as_str);
+        let name = &reference.value;
+        let message = match known().next() {
+            None => format!("unknown group {name}, no group is defined"),
+            Some(_) => {
+                format!(
+                    "unknown group {name}, expected one of {}{}",
+                    list(known()),
+                    did_you_mean(name.as_str(), known())
+                )
+            }
+        };
+        Err(FactError::new(reference.place.clone(), message))
+    }
+}
+
+fn rules(source: &Source, direction: Direction, raw: &[Spanned<RawRule>]) -> Result<Vec<GroupRule>, FactError> {
+    raw.iter().map(|raw| rule::rule(source, direction, raw)).collect()
+}
+
+/// A list of anti-spoofing layers as a set, if there is a list.
+fn anti_spoofing(source: &Source, raw: Option<&Texts>) -> Result<Option<BTreeSet<AntiSpoofing>>, FactError> {
+    let layers = raw.map(|raw| source.values(raw)).transpose()?;
+    Ok(layers.map(|layers| layers.into_iter().map(|layer| layer.value).collect()))
+}
+
+/// Filters are part of the policy's form already, but nothing compiles them:
+/// a guest must not run without what its policy asks for.
+fn refuse_filters(policy: &Policy) -> Result<(), FactError> {
+    let of_guests = policy.entries.iter().flat_map(|entry| &entry.filters);
+    match policy.guests.filters.iter().chain(of_guests).next() {
+        Some(filter) => Err(FactError::new(filter.place.clone(), "nwfilter filters are not compiled by this version")),
+        None => Ok(()),
+    }
+}

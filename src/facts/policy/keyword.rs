@@ -1,0 +1,133 @@
+//! The settings that are one word out of two or three.
+//!
+//! In: the word. Out: an enum that prints as that word; the error for any other
+//! text lists the words. What a word does is not known here.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::net::{ValueError, serde_as_text};
+
+/// The words as a person lists them: `a, b or c`.
+macro_rules! choices {
+    ($a:literal $b:literal) => { concat!($a, " or ", $b) };
+    ($a:literal $($rest:literal)+) => { concat!($a, ", ", choices!($($rest)+)) };
+}
+
+/// A closed set of words, each with its variant.
+macro_rules! keywords {
+    ($(#[$meta:meta])* $name:ident is $what:literal {
+        $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl FromStr for $name {
+            type Err = ValueError;
+
+            fn from_str(text: &str) -> Result<Self, ValueError> {
+                match text {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(ValueError::new($what, text, choices!($($word)+))),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self {
+                    $(Self::$variant => $word,)+
+                })
+            }
+        }
+
+        serde_as_text!($name);
+    };
+}
+
+keywords! {
+    /// The engine that is to hold the rules.
+    EngineChoice is "engine" {
+        /// nftables where the kernel can track connections on a bridge, else iptables.
+        Auto = "auto",
+        /// nftables or nothing.
+        Nftables = "nftables",
+        /// ebtables, iptables and ip6tables.
+        Iptables = "iptables",
+    }
+}
+
+keywords! {
+    /// What happens on a port of a guarded bridge that is no guest's and no uplink.
+    UnknownPorts is "unknown-ports" {
+        /// Its frames are dropped in both directions.
+        Drop = "drop",
+        /// Its frames pass.
+        Accept = "accept",
+    }
+}
+
+keywords! {
+    /// Whether a guest may send what only routers and servers should.
+    Guard is "choice" {
+        /// It may not.
+        Drop = "drop",
+        /// It may, as far as its other rules allow it.
+        Accept = "accept",
+    }
+}
+
+keywords! {
+    /// What to do with groups that a domain carries in its own XML.
+    MetadataGroups is "metadata-groups" {
+        /// They are not looked at.
+        Ignore = "ignore",
+        /// They may restrict the guest further, never allow it more.
+        Restrict = "restrict",
+    }
+}
+
+keywords! {
+    /// What to do with an interface that policy applies to and no engine can guard.
+    Unguardable is "unguardable" {
+        /// The guest does not start.
+        Refuse = "refuse",
+        /// The guest starts, and `status` names the interface.
+        Allow = "allow",
+    }
+}
+
+keywords! {
+    /// A layer in which a guest must use its own address.
+    AntiSpoofing is "anti-spoofing" {
+        /// The source of its Ethernet frames.
+        Mac = "mac",
+        /// The sender in its ARP messages.
+        Arp = "arp",
+        /// The source of its IP packets.
+        Ip = "ip",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_prints_as_it_is_read() {
+        for word in ["auto", "nftables", "iptables"] {
+            assert_eq!(word.parse::<EngineChoice>().unwrap().to_string(), word);
+        }
+    }
+
+    #[test]
+    fn any_other_text_is_answered_with_the_choices() {
+        let error = |text: &str| text.parse::<EngineChoice>().unwrap_err().to_string();
+        assert_eq!(error("Auto"), r#"invalid engine "Auto", expected auto, nftables or iptables"#);
+        let error = "".parse::<Guard>().unwrap_err().to_string();
+        assert_eq!(error, r#"invalid choice "", expected drop or accept"#);
+    }
+}

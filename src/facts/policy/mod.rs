@@ -1,0 +1,100 @@
+//! The operator's policy: `virt-guard.toml` and `policy.d/*.toml`.
+//!
+//! In: the files under `/etc/virt-guard`. Out: one [`Policy`], in which every
+//! name is known, no rule contradicts itself and every value has its place.
+//! Nothing here looks at a guest or decides about a packet.
+//!
+//! ```text
+//! load    files       → Source    (size, UTF-8, the name the operator knows)
+//! raw     Source      → Raw…      (keys and types, by serde)
+//! check   Raw…        → Policy    (values, contradictions, references)
+//! ```
+
+mod check;
+mod explain;
+mod group;
+mod guest;
+mod keyword;
+mod load;
+mod raw;
+mod settings;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{FactError, Place, Placed};
+
+pub use group::{Group, GroupName, GroupRule, Peer};
+pub use guest::{Glob, GuestEntry, GuestMatcher};
+pub use keyword::{AntiSpoofing, EngineChoice, Guard, MetadataGroups, Unguardable, UnknownPorts};
+pub use settings::{BridgePolicy, EtherTypes, GuestDefaults, HostAllow, HostPolicy, HostService, Marks, Uplinks};
+
+/// Everything the operator's files say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// The engine that is to hold the rules.
+    pub engine: EngineChoice,
+    /// The bits of the packet mark that are virt-guard's.
+    pub marks: Marks,
+    /// How long one run of the hook may take, the wait for the lock included.
+    pub deadline: Duration,
+    /// The guest-facing bridges, the most specific pattern first.
+    pub bridges: Vec<BridgePolicy>,
+    /// What guests may reach on the host.
+    pub host: HostPolicy,
+    /// What holds for every guest interface.
+    pub guests: GuestDefaults,
+    /// The security groups by name.
+    pub groups: BTreeMap<GroupName, Group>,
+    /// What is said about single guests, in the order of the files and within them.
+    pub entries: Vec<GuestEntry>,
+}
+
+impl Policy {
+    /// Reads `etc/virt-guard/virt-guard.toml` and `etc/virt-guard/policy.d/*.toml`
+    /// below `root`, which is `/` but for tests. Each of them may be missing; in
+    /// the folder, names that begin with `.` or do not end in `.toml` are not read.
+    ///
+    /// # Errors
+    /// The first file that cannot be read, else the first mistake in any of them.
+    pub fn load(root: &Path) -> Result<Self, PolicyError> {
+        let files = load::files(root)?;
+        Ok(check::policy(&files)?)
+    }
+}
+
+impl Default for Policy {
+    /// What holds when there is no file at all.
+    fn default() -> Self {
+        Self {
+            engine: EngineChoice::Auto,
+            marks: Marks::default(),
+            deadline: Duration::from_secs(20),
+            bridges: settings::default_bridges(),
+            host: HostPolicy::default(),
+            guests: GuestDefaults::default(),
+            groups: BTreeMap::new(),
+            entries: Vec::new(),
+        }
+    }
+}
+
+/// Why there is no policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A file says something that is not as it must be.
+    #[error(transparent)]
+    Fact(#[from] FactError),
+    /// A file that is there cannot be read.
+    #[error("{path}: cannot be read")]
+    Io {
+        /// The file or folder as the operator knows it.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,288 @@
+//! What `virt-guard.toml` sets for the whole host.
+//!
+//! Out: the typed settings and their defaults. How they are read is in `check`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use super::{AntiSpoofing, GroupName, Guard, MetadataGroups, Place, Placed, Unguardable, UnknownPorts};
+use crate::net::{BridgePattern, EtherType, IfName, PortRange, Protocol, ValueError, serde_as_text};
+
+/// Four adjacent bits of the packet mark (`nfmark`), which nothing else on the
+/// host may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Marks {
+    mask: u32,
+}
+
+impl TryFrom<u32> for Marks {
+    type Error = &'static str;
+
+    fn try_from(mask: u32) -> Result<Self, Self::Error> {
+        Self::new(mask).ok_or("a mark is four adjacent bits")
+    }
+}
+
+impl From<Marks> for u32 {
+    fn from(marks: Marks) -> Self {
+        marks.mask
+    }
+}
+
+impl Marks {
+    /// The marks within `mask`, or `None` unless exactly four adjacent bits are set.
+    pub const fn new(mask: u32) -> Option<Self> {
+        if mask != 0 && mask >> mask.trailing_zeros() == 0xf { Some(Self { mask }) } else { None }
+    }
+
+    /// All four bits.
+    pub const fn mask(self) -> u32 {
+        self.mask
+    }
+
+    /// The lowest bit: the packet comes from a guest.
+    pub const fn guest(self) -> u32 {
+        self.lowest()
+    }
+
+    /// The second bit: the packet belongs to a known connection.
+    pub const fn established(self) -> u32 {
+        self.lowest() << 1
+    }
+
+    /// The third bit: the packet belongs to no connection it could belong to.
+    pub const fn invalid(self) -> u32 {
+        self.lowest() << 2
+    }
+
+    /// The highest bit: free for use within one traversal.
+    pub const fn scratch(self) -> u32 {
+        self.lowest() << 3
+    }
+
+    const fn lowest(self) -> u32 {
+        1 << self.mask.trailing_zeros()
+    }
+}
+
+impl Default for Marks {
+    /// `0x0f000000`.
+    fn default() -> Self {
+        Self { mask: 0x0f00_0000 }
+    }
+}
+
+/// What holds on the bridges with names like this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgePolicy {
+    /// Which bridges.
+    pub pattern: BridgePattern,
+    /// Which of their ports lead out of the host.
+    pub uplinks: Uplinks,
+    /// What happens on ports that are neither uplinks nor known guests'.
+    pub unknown_ports: UnknownPorts,
+    /// Where it is written; `None` for a default.
+    pub place: Option<Place>,
+}
+
+/// The ports of a bridge that are no guests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uplinks {
+    /// Physical interfaces, bonds, VLANs and tunnels, as found on the host.
+    Detected,
+    /// Exactly these; the list may be empty.
+    Listed(Vec<IfName>),
+}
+
+/// The bridges that are guarded when no file names any: `br100` and `virbr*`.
+pub(super) fn default_bridges() -> Vec<BridgePolicy> {
+    // A test holds that both parse: a constructor that cannot fail is not to be had.
+    let patterns = ["br100", "virbr*"].into_iter().filter_map(|text| text.parse().ok());
+    patterns
+        .map(|pattern| BridgePolicy {
+            pattern,
+            uplinks: Uplinks::Detected,
+            unknown_ports: UnknownPorts::Drop,
+            place: None,
+        })
+        .collect()
+}
+
+/// What guests may reach on the host itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPolicy {
+    /// The services; all others are dropped.
+    pub allow: Vec<HostAllow>,
+}
+
+impl Default for HostPolicy {
+    fn default() -> Self {
+        let services = [HostService::Dhcp, HostService::Dns, HostService::Icmp];
+        Self { allow: services.map(|service| HostAllow { service, place: None }).to_vec() }
+    }
+}
+
+/// One service that guests may reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAllow {
+    /// The service.
+    pub service: HostService,
+    /// Where it is written; `None` for a default.
+    pub place: Option<Place>,
+}
+
+/// A service of the host: `dhcp`, `dns`, `icmp`, `tcp/3260`, `tcp/8000-8010`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostService {
+    /// DHCP and DHCPv6.
+    Dhcp,
+    /// DNS over UDP and TCP.
+    Dns,
+    /// ICMP and ICMPv6.
+    Icmp,
+    /// Ports of a transport protocol.
+    Port {
+        /// One that has ports.
+        protocol: Protocol,
+        /// The ports.
+        ports: PortRange,
+    },
+}
+
+impl HostService {
+    fn port(text: &str) -> Option<Self> {
+        let (protocol, ports) = text.split_once('/')?;
+        let protocol = protocol.parse().ok().filter(|protocol: &Protocol| protocol.has_ports())?;
+        Some(Self::Port { protocol, ports: ports.parse().ok()? })
+    }
+}
+
+impl FromStr for HostService {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let expected = "dhcp, dns, icmp or ports of tcp, udp or sctp such as tcp/3260 or tcp/8000-8010";
+        match text {
+            "dhcp" => Ok(Self::Dhcp),
+            "dns" => Ok(Self::Dns),
+            "icmp" => Ok(Self::Icmp),
+            _ => Self::port(text).ok_or_else(|| ValueError::new("host service", text, expected)),
+        }
+    }
+}
+
+impl fmt::Display for HostService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dhcp => f.pad("dhcp"),
+            Self::Dns => f.pad("dns"),
+            Self::Icmp => f.pad("icmp"),
+            Self::Port { protocol, ports } => f.pad(&format!("{protocol}/{ports}")),
+        }
+    }
+}
+
+serde_as_text!(HostService);
+
+/// What holds for every guest interface unless an entry says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestDefaults {
+    /// The layers in which a guest must use its own address.
+    pub anti_spoofing: BTreeSet<AntiSpoofing>,
+    /// The groups an interface is in by default.
+    pub groups: Vec<Placed<GroupName>>,
+    /// The nwfilters of interfaces whose XML names none.
+    pub filters: Vec<Placed<String>>,
+    /// Whether guests may send IPv6 router advertisements.
+    pub router_advertisements: Guard,
+    /// Whether guests may answer DHCP requests.
+    pub dhcp_server: Guard,
+    /// The protocols guests may speak on Ethernet.
+    pub ethertypes: EtherTypes,
+    /// What to do with groups in a domain's own XML.
+    pub metadata_groups: MetadataGroups,
+    /// What to do with interfaces that cannot be guarded.
+    pub unguardable: Unguardable,
+}
+
+impl Default for GuestDefaults {
+    fn default() -> Self {
+        Self {
+            anti_spoofing: [AntiSpoofing::Mac, AntiSpoofing::Arp, AntiSpoofing::Ip].into(),
+            groups: Vec::new(),
+            filters: Vec::new(),
+            router_advertisements: Guard::Drop,
+            dhcp_server: Guard::Drop,
+            ethertypes: EtherTypes::default(),
+            metadata_groups: MetadataGroups::Ignore,
+            unguardable: Unguardable::Refuse,
+        }
+    }
+}
+
+/// The Ethernet protocols that pass to and from guests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EtherTypes {
+    /// All that are untagged.
+    Any,
+    /// These; never a VLAN tag.
+    Only(BTreeSet<EtherType>),
+}
+
+impl Default for EtherTypes {
+    /// ARP, RARP, IPv4 and IPv6.
+    fn default() -> Self {
+        Self::Only([EtherType::ARP, EtherType::RARP, EtherType::IPV4, EtherType::IPV6].into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_four_single_bits_lowest_first() {
+        let marks = Marks::default();
+        let bits = [marks.guest(), marks.established(), marks.invalid(), marks.scratch()];
+        assert_eq!(bits, [0x0100_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000]);
+        assert_eq!(bits.into_iter().fold(0, |mask, bit| mask | bit), marks.mask());
+    }
+
+    #[test]
+    fn only_four_adjacent_bits_are_marks() {
+        for mask in [0, 1, 0x7, 0x1f, 0x17, 0xf0f, 0x1b, 0x8000_0007, u32::MAX] {
+            assert_eq!(Marks::new(mask), None, "{mask:#x} was accepted");
+        }
+        for mask in [0xf, 0x1e, 0xf000_0000] {
+            assert_eq!(Marks::new(mask).unwrap().mask(), mask);
+        }
+        assert_eq!(Marks::new(0xf000_0000).unwrap().scratch(), 0x8000_0000);
+    }
+
+    #[test]
+    fn the_default_bridges_are_br100_and_those_of_libvirt() {
+        let patterns: Vec<_> = default_bridges().iter().map(|bridge| bridge.pattern.to_string()).collect();
+        assert_eq!(patterns, ["br100", "virbr*"]);
+    }
+
+    #[test]
+    fn a_host_service_prints_as_it_is_read() {
+        for text in ["dhcp", "dns", "icmp", "tcp/3260", "udp/123", "tcp/8000-8010", "sctp/5"] {
+            assert_eq!(text.parse::<HostService>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_host_service_without_ports_is_refused() {
+        for text in ["", "ssh", "tcp", "tcp/", "/22", "icmp/8", "tcp/22,23", "any/1", "tcp/9-1"] {
+            assert!(text.parse::<HostService>().is_err(), "{text:?} was accepted");
+        }
+        assert_eq!(
+            "ssh".parse::<HostService>().unwrap_err().to_string(),
+            "invalid host service \"ssh\", expected dhcp, dns, icmp or ports of tcp, udp or sctp such as tcp/3260 \
+             or tcp/8000-8010"
+        );
+    }
+}

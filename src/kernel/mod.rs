@@ -1,0 +1,22 @@
+//! The kernel and the programs that talk to it: the only room that spawns a
+//! process, opens a netlink socket or writes below /proc.
+//!
+//! In: an engine's steps. Out: what the kernel holds afterwards, as it says
+//! itself. Nothing here decides what ought to be there.
+
+mod links;
+mod listing;
+mod netlink;
+mod nftables;
+mod programs;
+mod readback;
+mod support;
+
+pub use links::{Link, LinkKind, Links, Netlink};
+pub use listing::{Container, Listing};
+pub use programs::{Command, Deadline, Programs, RunError, Runner};
+pub use readback::{apply, read_all, read_chains};
+pub use support::{Capabilities, Probe, Xtables, enable_bridge_netfilter, probe};
+
+#[cfg(test)]
+pub(crate) mod fake;

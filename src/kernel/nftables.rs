@@ -1,0 +1,264 @@
+//! What stands in tables of nftables, asked of the kernel itself. The tables of
+//! ebtables and iptables of the nft kind are such tables too.
+//!
+//! `nft list` and the save programs would do, but each start of one costs more
+//! than the whole change of a port, and they list all guests or none. A rule is
+//! told here by a digest of its expressions: enough to see whether it is still the
+//! one that was applied, which is all that is asked. Only a rule that does nothing
+//! but jump is told in words, for those lead from built-in chains to ours.
+//!
+//! Numbers inside nftables' attributes are big-endian (linux/netfilter/nf_tables.h).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use nix::sys::socket::SockProtocol;
+
+use super::listing::{Container, Listing};
+use super::netlink::{Message, Request, Socket, attribute, attributes, text};
+use crate::digest;
+use crate::engine::{Nftables, Table};
+use crate::net::{Direction, Family};
+
+/// `NFNL_SUBSYS_NFTABLES` in the upper byte of a message's type.
+const SUBSYSTEM: u16 = 10 << 8;
+const GET_CHAIN: u16 = SUBSYSTEM | 4;
+const GET_RULE: u16 = SUBSYSTEM | 7;
+const GET_SET: u16 = SUBSYSTEM | 10;
+const GET_SET_ELEMENTS: u16 = SUBSYSTEM | 13;
+/// `struct nfgenmsg`
+const GENERIC: usize = 4;
+/// linux/netfilter.h
+const NFPROTO_INET: u8 = 1;
+const NFPROTO_IPV4: u8 = 2;
+const NFPROTO_BRIDGE: u8 = 7;
+const NFPROTO_IPV6: u8 = 10;
+
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
+const CHAIN_HOOK: u16 = 4;
+const CHAIN_POLICY: u16 = 5;
+const CHAIN_TYPE: u16 = 7;
+const HOOK_NUMBER: u16 = 1;
+const HOOK_PRIORITY: u16 = 2;
+const RULE_TABLE: u16 = 1;
+const RULE_CHAIN: u16 = 2;
+const RULE_EXPRESSIONS: u16 = 4;
+const RULE_USERDATA: u16 = 7;
+const EXPRESSION_NAME: u16 = 1;
+const EXPRESSION_DATA: u16 = 2;
+const SET_TABLE: u16 = 1;
+const SET_NAME: u16 = 2;
+const LIST_TABLE: u16 = 1;
+const LIST_SET: u16 = 2;
+const LIST_ELEMENTS: u16 = 3;
+const ELEMENT_KEY: u16 = 1;
+const ELEMENT_DATA: u16 = 2;
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+const VERDICT_CODE: u16 = 1;
+const VERDICT_CHAIN: u16 = 2;
+const IMMEDIATE_DATA: u16 = 2;
+/// `NFT_JUMP`
+const JUMP: u32 = (-3_i32).cast_unsigned();
+
+/// Where a table is: its family and its name.
+const fn place(table: Table) -> (u8, &'static str) {
+    match table {
+        Table::NftBridge => (NFPROTO_BRIDGE, "virt_guard"),
+        Table::NftInet => (NFPROTO_INET, "virt_guard"),
+        Table::EbtablesNat => (NFPROTO_BRIDGE, "nat"),
+        Table::Mangle(family) => (family_number(family), "mangle"),
+        Table::Filter(family) => (family_number(family), "filter"),
+    }
+}
+
+const fn family_number(family: Family) -> u8 {
+    match family {
+        Family::V4 => NFPROTO_IPV4,
+        Family::V6 => NFPROTO_IPV6,
+    }
+}
+
+/// Whether the table is ours alone: then how its chains are hooked matters, and
+/// what its sets hold.
+const fn is_private(table: Table) -> bool {
+    matches!(table, Table::NftBridge | Table::NftInet)
+}
+
+/// A reader of tables.
+pub(super) struct Reader(Socket);
+
+impl Reader {
+    pub(super) fn open() -> io::Result<Self> {
+        Socket::open(SockProtocol::NetlinkNetFilter).map(Self)
+    }
+
+    /// Everything in these tables.
+    pub(super) fn all(&mut self, tables: &[Table]) -> io::Result<Listing> {
+        let mut listing = Listing::default();
+        for table in tables.iter().copied() {
+            for message in self.0.dump(&request(GET_CHAIN, table))? {
+                let body = body(&message);
+                if is_in(table, body, CHAIN_TABLE) {
+                    listing.chains.insert((table, text_of(body, CHAIN_NAME)), first_lines(table, body));
+                }
+            }
+            self.add_rules(&mut listing, table, request(GET_RULE, table).text(RULE_TABLE, place(table).1))?;
+            if is_private(table) {
+                self.add_sets(&mut listing, table)?;
+            }
+        }
+        Ok(listing)
+    }
+
+    /// These chains, and the maps that lead to ports.
+    pub(super) fn chains(&mut self, chains: &[(Table, String)]) -> io::Result<Listing> {
+        let mut listing = Listing::default();
+        for (table, name) in chains {
+            let (table, of) = (*table, place(*table).1);
+            let ask = request(GET_CHAIN, table).text(CHAIN_TABLE, of).text(CHAIN_NAME, name);
+            let Some(message) = self.0.get(&ask)? else { continue };
+            listing.chains.insert((table, name.clone()), first_lines(table, body(&message)));
+            let ask = request(GET_RULE, table).text(RULE_TABLE, of).text(RULE_CHAIN, name);
+            self.add_rules(&mut listing, table, ask)?;
+        }
+        if chains.iter().any(|(table, _)| *table == Table::NftBridge) {
+            for direction in Direction::BOTH {
+                self.add_elements(&mut listing, Table::NftBridge, Nftables::port_map(direction))?;
+            }
+        }
+        Ok(listing)
+    }
+
+    fn add_rules(&mut self, listing: &mut Listing, table: Table, ask: Request) -> io::Result<()> {
+        for message in unless_absent(self.0.dump(&ask))? {
+            let body = body(&message);
+            let name = text_of(body, RULE_CHAIN);
+            let line = rule_line(&name, body);
+            if let Some(chain) = listing.chains.get_mut(&(table, name)).filter(|_| is_in(table, body, RULE_TABLE)) {
+                chain.push(line);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_sets(&mut self, listing: &mut Listing, table: Table) -> io::Result<()> {
+        let ask = request(GET_SET, table).text(SET_TABLE, place(table).1);
+        for message in unless_absent(self.0.dump(&ask))? {
+            if is_in(table, body(&message), SET_TABLE) {
+                self.add_elements(listing, table, &text_of(body(&message), SET_NAME))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_elements(&mut self, listing: &mut Listing, table: Table, set: &str) -> io::Result<()> {
+        let ask = request(GET_SET_ELEMENTS, table).text(LIST_TABLE, place(table).1).text(LIST_SET, set);
+        let messages = unless_absent(self.0.dump(&ask))?;
+        let lists = messages.iter().filter_map(|message| attribute(body(message), LIST_ELEMENTS));
+        let elements = lists.flat_map(attributes).filter_map(|(_, bytes)| element(set, bytes)).collect();
+        listing.elements.insert(Container { table, name: set.to_owned() }, elements);
+        Ok(())
+    }
+}
+
+fn request(kind: u16, table: Table) -> Request {
+    Request::new(kind, &[place(table).0, 0, 0, 0])
+}
+
+fn body(message: &Message) -> &[u8] {
+    message.body.get(GENERIC..).unwrap_or_default()
+}
+
+fn text_of(body: &[u8], kind: u16) -> String {
+    attribute(body, kind).map(text).unwrap_or_default()
+}
+
+fn is_in(table: Table, body: &[u8], kind: u16) -> bool {
+    text_of(body, kind) == place(table).1
+}
+
+fn unless_absent(answer: io::Result<Vec<Message>>) -> io::Result<Vec<Message>> {
+    match answer {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        answer => answer,
+    }
+}
+
+/// What a chain of `table` has before its rules.
+fn first_lines(table: Table, body: &[u8]) -> Vec<String> {
+    hook(body).filter(|_| is_private(table)).into_iter().collect()
+}
+
+/// How a base chain is hooked; nothing for other chains.
+fn hook(body: &[u8]) -> Option<String> {
+    let hook = attribute(body, CHAIN_HOOK)?;
+    let number = attribute(hook, HOOK_NUMBER).and_then(big_endian)?;
+    let priority = attribute(hook, HOOK_PRIORITY).and_then(big_endian)?.cast_signed();
+    let policy = attribute(body, CHAIN_POLICY).and_then(big_endian)?;
+    Some(format!("type {} hook {number} priority {priority} policy {policy}", text_of(body, CHAIN_TYPE)))
+}
+
+fn big_endian(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?))
+}
+
+/// A rule that does nothing but jump as a save program would print it, any other
+/// by its digest.
+fn rule_line(chain: &str, body: &[u8]) -> String {
+    match bare_jump(body) {
+        Some(target) => format!("-A {chain} -j {target}"),
+        None => format!("{:016x}", rule_digest(body)),
+    }
+}
+
+fn bare_jump(body: &[u8]) -> Option<String> {
+    let expressions = attributes(attribute(body, RULE_EXPRESSIONS)?);
+    let mut others = expressions.filter(|(_, expression)| text_of(expression, EXPRESSION_NAME) != "counter");
+    let (_, only) = others.next()?;
+    if others.next().is_some() || text_of(only, EXPRESSION_NAME) != "immediate" {
+        return None;
+    }
+    let data = attribute(attribute(only, EXPRESSION_DATA)?, IMMEDIATE_DATA)?;
+    let verdict = attribute(data, DATA_VERDICT)?;
+    let code = attribute(verdict, VERDICT_CODE).and_then(big_endian)?;
+    (code == JUMP).then(|| text_of(verdict, VERDICT_CHAIN))
+}
+
+/// A rule's expressions and comment. What a counter has counted is left out.
+fn rule_digest(body: &[u8]) -> u64 {
+    let expressions = attribute(body, RULE_EXPRESSIONS).unwrap_or_default();
+    let mut hash = digest::EMPTY;
+    for (_, expression) in attributes(expressions) {
+        let name = text_of(expression, EXPRESSION_NAME);
+        hash = digest::extend(hash, name.as_bytes());
+        if name != "counter" {
+            hash = digest::extend(hash, attribute(expression, EXPRESSION_DATA).unwrap_or_default());
+        }
+    }
+    digest::extend(hash, attribute(body, RULE_USERDATA).unwrap_or_default())
+}
+
+/// An element as nft would list it.
+fn element(set: &str, bytes: &[u8]) -> Option<String> {
+    let key = attribute(attribute(bytes, ELEMENT_KEY)?, DATA_VALUE)?;
+    let key = key_text(set, key)?;
+    let verdict = attribute(bytes, ELEMENT_DATA).and_then(|data| attribute(data, DATA_VERDICT));
+    Some(match verdict {
+        Some(verdict) => format!("{key} : goto {}", text_of(verdict, VERDICT_CHAIN)),
+        None => key,
+    })
+}
+
+/// Sets of members hold addresses; the others hold names of interfaces.
+fn key_text(set: &str, key: &[u8]) -> Option<String> {
+    if !set.starts_with("vg_m_") {
+        return Some(format!("\"{}\"", text(key)));
+    }
+    let address = match key.len() {
+        4 => IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(key).ok()?)),
+        _ => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(key).ok()?)),
+    };
+    Some(address.to_string())
+}

@@ -1,0 +1,223 @@
+//! Running a program: with a deadline, its input given, its complaints kept.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, getppid};
+
+/// Where Debian and Fedora keep the programs; libvirt's own environment may lack
+/// the sbin directories.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The moment by which everything must be over.
+///
+/// libvirt waits for a hook for ever, so every hook bounds itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// A deadline this far from now.
+    pub fn after(duration: Duration) -> Self {
+        Self(Instant::now() + duration)
+    }
+
+    /// How long until then; zero once it has passed.
+    pub fn remaining(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether it has passed.
+    pub fn has_passed(self) -> bool {
+        self.remaining().is_zero()
+    }
+}
+
+/// A program, its arguments and its standard input. No shell is ever involved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program's name, looked up in the system's own directories.
+    pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its standard input.
+    pub input: String,
+}
+
+impl Command {
+    /// A program with these arguments and no input.
+    pub fn new<const N: usize>(program: &str, arguments: [&str; N]) -> Self {
+        let arguments = arguments.map(str::to_owned).into();
+        Self { program: program.to_owned(), arguments, input: String::new() }
+    }
+
+    /// The same with this input.
+    pub fn with_input(mut self, input: impl Into<String>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// The command as one would type it.
+    pub fn line(&self) -> String {
+        [&self.program].into_iter().chain(&self.arguments).map(String::as_str).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// Why a program or the kernel did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It could not be started.
+    #[error("{program} cannot be started")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No program, but the kernel itself did not answer as it should.
+    #[error("the kernel's nftables cannot be read")]
+    Netlink(#[source] std::io::Error),
+    /// It ran out of time and was ended.
+    #[error("{command}: not done in time")]
+    Deadline {
+        /// The command line.
+        command: String,
+    },
+    /// It failed.
+    #[error("{command}: {status}: {stderr}")]
+    Failed {
+        /// The command line.
+        command: String,
+        /// Its exit status.
+        status: ExitStatus,
+        /// What it said.
+        stderr: String,
+    },
+}
+
+/// Something that runs programs; tests put a fake in its place.
+pub trait Runner {
+    /// Runs the command to its end and returns its standard output.
+    ///
+    /// # Errors
+    /// It cannot be started, fails, or is not done by the deadline.
+    fn run(&mut self, command: &Command, deadline: Deadline) -> Result<String, RunError>;
+}
+
+/// The real programs of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Programs;
+
+impl Runner for Programs {
+    fn run(&mut self, command: &Command, deadline: Deadline) -> Result<String, RunError> {
+        let late = || RunError::Deadline { command: command.line() };
+        if deadline.has_passed() {
+            return Err(late());
+        }
+        let mut child = spawn(command)?;
+        let stdout = drain(child.stdout.take());
+        let stderr = drain(child.stderr.take());
+        let output = stdout.recv_timeout(deadline.remaining());
+        let complaint = stderr.recv_timeout(deadline.remaining());
+        let (Ok(output), Ok(complaint)) = (output, complaint) else {
+            // Whatever it has done by now, the caller looks at the kernel again.
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(late());
+        };
+        let status = child.wait().map_err(|source| RunError::Start { program: command.program.clone(), source })?;
+        if status.success() {
+            return Ok(output);
+        }
+        Err(RunError::Failed { command: command.line(), status, stderr: complaint.trim().to_owned() })
+    }
+}
+
+fn spawn(command: &Command) -> Result<Child, RunError> {
+    let failed = |source| RunError::Start { program: command.program.clone(), source };
+    let mut process = std::process::Command::new(OsStr::new(&command.program));
+    process
+        .args(&command.arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("LC_ALL", "C")
+        .stdin(input(&command.input).map_err(failed)?)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let parent = nix::unistd::getpid();
+    // SAFETY: prctl(2) and getppid(2) are safe between fork and exec; nothing is allocated.
+    unsafe { process.pre_exec(move || die_with(parent)) };
+    process.spawn().map_err(failed)
+}
+
+/// The input as a file in memory, whole before the program starts. A pipe would
+/// end early if we died, and ebtables-restore takes what it has read by then for
+/// all there is.
+fn input(text: &str) -> std::io::Result<File> {
+    let memory = memfd_create(c"virt-guard", MFdFlags::MFD_CLOEXEC)?;
+    let mut file = File::from(memory);
+    file.write_all(text.as_bytes())?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// The lock ends with this process. A program that outlived it would change rules
+/// behind the back of whoever holds the lock next.
+fn die_with(parent: Pid) -> std::io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    // The parent may have died before the wish was known.
+    if getppid() == parent { Ok(()) } else { Err(std::io::ErrorKind::Interrupted.into()) }
+}
+
+fn drain(pipe: Option<impl Read + Send + 'static>) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What was read before an error is what there is to report.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        let _ = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(10))
+    }
+
+    #[test]
+    fn output_and_input_of_any_size_pass() {
+        let input = "line\n".repeat(200_000);
+        let command = Command::new("cat", []).with_input(input.clone());
+        assert_eq!(Programs.run(&command, soon()).unwrap(), input);
+    }
+
+    #[test]
+    fn a_failure_keeps_what_the_program_said() {
+        let command = Command::new("sh", ["-c", "echo no such table >&2; exit 3"]);
+        let error = Programs.run(&command, soon()).unwrap_err().to_string();
+        assert!(error.contains("no such table") && error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_hangs_is_ended_at_the_deadline() {
+        let started = Instant::now();
+        let deadline = Deadline::after(Duration::from_millis(200));
+        let error = Programs.run(&Command::new("sleep", ["60"]), deadline).unwrap_err();
+        assert!(matches!(error, RunError::Deadline { .. }));
+        assert!(started.elapsed() < Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,120 @@
+//! Telling the programs, and asking them what stands.
+
+use std::io;
+
+use crate::engine::{EngineKind, Iptables, Step, Table, Tool};
+use crate::net::Family;
+
+use super::listing::Listing;
+use super::nftables::Reader;
+use super::programs::{Command, Deadline, RunError, Runner};
+use super::support::Xtables;
+
+/// Seconds that iptables waits for another's lock before it gives up.
+const LOCK_WAIT: &str = "10";
+
+/// Tells the programs, one step after the other.
+///
+/// # Errors
+/// The first step that fails. Steps before it have been done.
+pub fn apply(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Result<(), RunError> {
+    for step in steps {
+        let command = match step.tool {
+            Tool::Nft => Command::new("nft", ["-f", "-"]),
+            Tool::EbtablesRestore => Command::new("ebtables-restore", ["--noflush"]),
+            Tool::IptablesRestore(family) => Command::new(restore_program(family), ["--noflush", "--wait", LOCK_WAIT]),
+        };
+        runner.run(&command.with_input(step.text.clone()), deadline)?;
+    }
+    Ok(())
+}
+
+fn restore_program(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables-restore",
+        Family::V6 => "ip6tables-restore",
+    }
+}
+
+fn save_program(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "iptables-save",
+        Family::V6 => "ip6tables-save",
+    }
+}
+
+/// Everything of ours that stands, and the built-in chains that lead to it.
+///
+/// # Errors
+/// The kernel or a program fails for another reason than that there is nothing.
+pub fn read_all(
+    runner: &mut dyn Runner,
+    engine: EngineKind,
+    xtables: Xtables,
+    deadline: Deadline,
+) -> Result<Listing, RunError> {
+    match (engine, xtables) {
+        (EngineKind::Nftables, _) => read_tables(|reader| reader.all(&[Table::NftBridge, Table::NftInet])),
+        (EngineKind::Iptables, Xtables::Nft) => read_tables(|reader| reader.all(&Iptables::TABLES)),
+        (EngineKind::Iptables, Xtables::Legacy) => read_saved(runner, deadline),
+    }
+}
+
+/// What stands of these chains and of the way to ports. nftables is asked chain
+/// by chain, so that the cost does not grow with the number of guests; the old
+/// iptables can only tell everything.
+///
+/// # Errors
+/// The kernel or a program fails for another reason than that there is nothing.
+pub fn read_chains(
+    runner: &mut dyn Runner,
+    engine: EngineKind,
+    xtables: Xtables,
+    chains: &[(Table, String)],
+    deadline: Deadline,
+) -> Result<Listing, RunError> {
+    match (engine, xtables) {
+        (EngineKind::Iptables, Xtables::Legacy) => read_saved(runner, deadline),
+        _ => read_tables(|reader| reader.chains(chains)),
+    }
+}
+
+fn read_tables(read: impl FnOnce(&mut Reader) -> io::Result<Listing>) -> Result<Listing, RunError> {
+    Reader::open().and_then(|mut reader| read(&mut reader)).map_err(RunError::Netlink)
+}
+
+fn read_saved(runner: &mut dyn Runner, deadline: Deadline) -> Result<Listing, RunError> {
+    let mut listing = Listing::default();
+    let ebtables = runner.run(&Command::new("ebtables-save", []), deadline)?;
+    listing.add_saved(&ebtables, |word| (word == "nat").then_some(Table::EbtablesNat));
+    for family in Family::BOTH {
+        for (word, table) in [("mangle", Table::Mangle(family)), ("filter", Table::Filter(family))] {
+            let saved = runner.run(&Command::new(save_program(family), ["-t", word]), deadline)?;
+            listing.add_saved(&saved, |found| (found == word).then_some(table));
+        }
+    }
+    Ok(listing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::fake::Sequence;
+    use std::time::Duration;
+
+    fn soon() -> Deadline {
+        Deadline::after(Duration::from_secs(5))
+    }
+
+    #[test]
+    fn each_step_goes_to_its_own_program() {
+        let tools = [Tool::EbtablesRestore, Tool::IptablesRestore(Family::V6), Tool::Nft];
+        let steps = tools.map(|tool| Step { tool, text: String::new() });
+        let mut runner = Sequence::new([
+            ("ebtables-restore --noflush", ""),
+            ("ip6tables-restore --noflush --wait 10", ""),
+            ("nft -f -", ""),
+        ]);
+        apply(&mut runner, &steps, soon()).unwrap();
+    }
+}

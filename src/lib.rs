@@ -1,0 +1,45 @@
+//! virt-guard keeps the firewall rules of libvirt/KVM guests in the kernel, from
+//! before a guest's first instruction until its tap is gone.
+//!
+//! A domain and a policy become rules on one way, and every program goes it:
+//!
+//! ```text
+//!  domain XML ─┐
+//!  policy TOML ┴► facts ──► model ──► plan ──► engine ──► kernel
+//!                             │                             │
+//!                             └► evaluate                   └► read back, compare
+//!
+//!  net    values: addresses, ports, names                 imports nothing
+//!  facts  what others wrote, with file and line           ← net
+//!  model  rules in walls; evaluate, the specification     ← facts
+//!  plan   chains, their order, their names                ← model
+//!  engine plan → text for nft, or ebtables and iptables   ← plan
+//!  kernel programs, netlink, /proc; what really stands    ← engine
+//!  state  /run/virt-guard                                 ← kernel
+//!  reconcile  the one path that changes anything          ← state
+//!  hook, cli  thin shells; libvirt, log beside them       ← reconcile
+//! ```
+//!
+//! Imports point only upwards in this list; `tests/layering.rs` holds that, and
+//! that programs are spawned in one file. To find a behaviour, ask what it is:
+//!
+//! - what a guest may do: `model::guards` (spoofing), `model::groups`, `model::host`
+//! - which entries of the policy are about a guest: `model::resolve`
+//! - how a rule reads in nftables or iptables: `engine::{nftables, iptables}`
+//! - when a port is closed, opened, rebuilt: `reconcile`, in the engines' `change`
+//! - what libvirt is told: `hook`
+
+pub mod cli;
+mod digest;
+pub mod engine;
+pub mod facts;
+pub mod hook;
+pub mod kernel;
+#[cfg(feature = "libvirt")]
+pub mod libvirt;
+pub mod log;
+pub mod model;
+pub mod net;
+pub mod plan;
+pub mod reconcile;
+pub mod state;

@@ -1,0 +1,58 @@
+//! What libvirt says of this host: the guests that run.
+//!
+//! In: a connection. Out: domains, read from the XML that libvirt gives. Only
+//! the operator's program comes here. The hook never does, or the daemon that
+//! waits for the hook would wait for itself; this is the only file that names
+//! the virt crate, and `tests/linkage.rs` holds that the hook is not linked to it.
+
+use virt::connect::Connect;
+use virt::error::{Error, clear_error_callback};
+use virt::sys::VIR_CONNECT_LIST_DOMAINS_ACTIVE;
+
+use crate::facts::Domain;
+use crate::facts::running::Running;
+
+/// The QEMU driver of this host (libvirt's URI page).
+pub const SYSTEM: &str = "qemu:///system";
+
+/// The guests that run, by the driver at `uri`. May wait as long as libvirt does.
+///
+/// # Errors
+/// libvirt cannot be reached or does not answer: what it said.
+pub fn running(uri: &str) -> Result<Running, String> {
+    // Its own handler would print every error, and ours is reported.
+    clear_error_callback();
+    // Looking needs no right to change.
+    let connection = Connect::open_read_only(Some(uri)).map_err(said)?;
+    let domains = connection.list_all_domains(VIR_CONNECT_LIST_DOMAINS_ACTIVE).map_err(said)?;
+    let mut running = Running::default();
+    for domain in domains {
+        // Who stops meanwhile has no XML, and no ports either.
+        let Ok(xml) = domain.xml_desc(0) else { continue };
+        let name = domain.name().unwrap_or_default();
+        running.add(Domain::parse(xml, &format!("domain XML of {name:?}")));
+    }
+    Ok(running)
+}
+
+fn said(error: Error) -> String {
+    error.message().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_driver_tells_of_its_guest() {
+        let found = running("test:///default").unwrap();
+        assert_eq!(found.domains.iter().map(|domain| domain.name.as_str()).collect::<Vec<_>>(), ["test"]);
+        assert!(found.problems.is_empty(), "{:?}", found.problems);
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_said_once_and_in_words() {
+        let error = running("qemu+unix:///system?socket=/nowhere").unwrap_err();
+        assert!(error.contains("/nowhere"), "{error}");
+    }
+}

@@ -1,0 +1,22 @@
+//! What the rules of one port are, and what they say about a packet.
+//!
+//! In: facts. Out: [`Rule`]s in [`Wall`]s, the same types whether a rule comes
+//! from a security group, from anti-spoofing or from host protection; and
+//! [`evaluate()`], which is the executable specification of them all. Nothing
+//! here knows nftables, iptables, chains or names of chains.
+
+mod evaluate;
+mod groups;
+mod guards;
+mod guest;
+mod host;
+mod packet;
+mod resolve;
+mod rule;
+
+pub use evaluate::{Decision, Members, evaluate, evaluate_walls};
+pub use guest::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, quarantine};
+pub use host::host_wall;
+pub use packet::{Arp, ConnState, IcmpMessage, IpPacket, Packet, Payload, Transport};
+pub use resolve::{ResolveError, resolve};
+pub use rule::{Field, Layer, Match, Origin, Rule, Scope, Sense, SetName, State, Verdict, Wall};

@@ -1,0 +1,163 @@
+//! Names of chains and sets, the only place that makes them.
+//!
+//! The narrowest limit is that of iptables: 28 characters. A name that would
+//! not fit, or holds what nft does not take, is hashed as a whole, never cut: two
+//! ports must not share a chain because their names begin alike.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest;
+use crate::model::{Layer, SetName};
+use crate::net::{Direction, IfName};
+
+/// `XT_EXTENSION_MAXNAMELEN` - 1 (linux/netfilter/x_tables.h), the limit of a chain name.
+const LONGEST: usize = 28;
+/// What every name of ours begins with; libvirt, docker and firewalld use others.
+const PREFIX: &str = "vg_";
+
+/// The name of a chain or a set in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(String);
+
+/// A text that this program would never use as a name in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no name of a chain or set of virt-guard")]
+pub struct NameError(String);
+
+impl Name {
+    /// A chain that all ports share.
+    pub(super) fn base(word: &str) -> Self {
+        Self(format!("{PREFIX}{word}"))
+    }
+
+    /// The chain through which a port's packets enter its walls.
+    pub(super) fn entry(port: &IfName, direction: Direction) -> Self {
+        let suffix = match direction {
+            Direction::In => "to",
+            Direction::Out => "from",
+        };
+        Self(format!("{PREFIX}{}_{suffix}", slug(port.as_str())))
+    }
+
+    /// The chain of one wall of a port.
+    pub(super) fn wall(port: &IfName, layer: Layer, direction: Direction) -> Self {
+        let layer = match layer {
+            Layer::Frame => "frame",
+            Layer::Address => "addr",
+            Layer::Neighbour => "nd",
+            Layer::Groups => "sg",
+            Layer::Metadata => "meta",
+            Layer::Host => "host",
+        };
+        Self(format!("{PREFIX}{}_{layer}_{direction}", slug(port.as_str())))
+    }
+
+    /// A node of the tree over interface names, for names that begin with `prefix`.
+    pub(super) fn node(prefix: &str, direction: Direction) -> Self {
+        let slug = if prefix.is_empty() { String::new() } else { format!("{}_", slug(prefix)) };
+        Self(format!("{PREFIX}{slug}tree_{direction}"))
+    }
+
+    /// The set of a group's members of one family.
+    pub fn set(set: &SetName) -> Self {
+        let group = set.group.to_string();
+        let plain = group.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let simple = group.len() <= 16 && plain && !looks_hashed(&group);
+        let group = if simple { group } else { hashed(&group) };
+        Self(format!("{PREFIX}m_{group}_{}", set.family))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A name read back from a record must be one that could have been written: it
+/// goes into a script, and a record is only a file.
+impl TryFrom<String> for Name {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        let valid = text.starts_with(PREFIX)
+            && text.len() <= LONGEST
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+        if valid { Ok(Self(text)) } else { Err(NameError(text)) }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// An interface name in letters that every engine takes, one to one: a `-`
+/// becomes a `.` unless the name has dots of its own.
+fn slug(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    let simple = name.bytes().all(plain) && !looks_hashed(name);
+    if simple { name.replace('-', ".") } else { hashed(name) }
+}
+
+/// `H` and twelve hex digits. Should two names ever meet there, the plan that
+/// holds both is refused.
+fn hashed(text: &str) -> String {
+    format!("H{:012x}", digest::of(text.as_bytes()) & 0xffff_ffff_ffff)
+}
+
+fn looks_hashed(name: &str) -> bool {
+    name.len() == 13 && name.starts_with('H') && name[1..].bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::Family;
+
+    fn ifname(text: &str) -> IfName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn every_name_fits_and_is_readable_where_it_can_be() {
+        let longest = ifname("abcdefghijklmno");
+        for direction in Direction::BOTH {
+            for layer in [Layer::Frame, Layer::Address, Layer::Neighbour, Layer::Groups, Layer::Metadata] {
+                let name = Name::wall(&longest, layer, direction);
+                assert!(Name::try_from(name.to_string()).is_ok(), "{name}");
+            }
+            let node = Name::node(longest.as_str(), direction);
+            assert!(Name::try_from(node.to_string()).is_ok(), "{node}");
+        }
+        assert_eq!(Name::wall(&ifname("vnet7"), Layer::Groups, Direction::In).as_str(), "vg_vnet7_sg_in");
+        assert_eq!(Name::entry(&ifname("tap0a-b"), Direction::Out).as_str(), "vg_tap0a.b_from");
+    }
+
+    #[test]
+    fn names_that_differ_little_get_different_chains() {
+        let names = ["a-b", "a.b", "a_b", "H0123456789ab", "h0123456789ab", "vnet1", "vnet10"];
+        let chains: std::collections::BTreeSet<_> =
+            names.iter().map(|name| Name::entry(&ifname(name), Direction::In)).collect();
+        assert_eq!(chains.len(), names.len());
+    }
+
+    #[test]
+    fn long_group_names_are_hashed_not_cut() {
+        let set = |group: &str| Name::set(&SetName { group: group.parse().unwrap(), family: Family::V6 });
+        let one = set("a-very-long-group-name-of-tenant-1");
+        let two = set("a-very-long-group-name-of-tenant-2");
+        assert_ne!(one, two);
+        assert!(one.as_str().len() <= LONGEST);
+    }
+
+    #[test]
+    fn a_record_cannot_smuggle_a_name() {
+        for text in ["vg_x; flush ruleset", "INPUT", "vg_\n", "vg_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+            assert!(Name::try_from(text.to_owned()).is_err(), "{text:?} was accepted");
+        }
+    }
+}

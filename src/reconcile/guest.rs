@@ -1,0 +1,173 @@
+//! One guest: its rules put in place, looked at, taken away.
+
+use std::collections::BTreeSet;
+
+use crate::engine::Engine;
+use crate::facts::Domain;
+use crate::facts::domain::Uuid;
+use crate::facts::policy::EngineChoice;
+use crate::model::{Guarding, GuestPolicy, resolve};
+use crate::net::IfName;
+use crate::plan::{Base, PortPlan};
+use crate::state::{BaseRecord, Lock};
+
+use super::desired::{Desired, desired};
+use super::whole::Basis;
+use super::{Error, Host, base};
+
+/// What a port whose rules could not be applied was left with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fallback {
+    /// The rules that were applied last.
+    LastGood,
+    /// Nothing passes.
+    Closed,
+}
+
+impl Host {
+    /// Whether the domain's policy resolves on this host; changes nothing.
+    ///
+    /// # Errors
+    /// It does not, or the engine cannot say it.
+    pub fn check_guest(&mut self, domain: &Domain) -> Result<GuestPolicy, Error> {
+        let policy = self.policy()?;
+        let links = self.links()?;
+        let engine = self.engine(policy.engine)?;
+        let base = base::base(&policy, &links, self.capabilities().bridge_names);
+        engine.base_chains(&base)?;
+        // The ports are not there yet, or are called otherwise on another host.
+        let guest = resolve(&policy, domain)?;
+        let unnamed: IfName = "unnamed".parse().map_err(|error| Error::Unguardable(format!("{error}")))?;
+        for interface in &guest.interfaces {
+            if let Guarding::Walls(walls) = &interface.guarding {
+                engine.port_chains(&base, &PortPlan::new(unnamed.clone(), walls, Vec::new()))?;
+            }
+        }
+        Ok(guest)
+    }
+
+    /// Puts the rules of `domain` into the kernel and makes sure that they stand.
+    ///
+    /// # Errors
+    /// Whatever is in the way. The guest's ports are then as they were, or closed.
+    pub fn guard(&mut self, domain: &Domain) -> Result<Desired, Error> {
+        let policy = self.policy()?;
+        let _lock = self.locked()?;
+        let links = self.links()?;
+        let wanted = desired(&policy, domain, &links)?;
+        let engine = self.engine(policy.engine)?;
+        let base = base::base(&policy, &links, self.capabilities().bridge_names);
+        self.release_others(&domain.uuid, &wanted)?;
+        self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
+        if self.base_stands(engine.as_ref(), &base) && self.guard_ports(engine.as_ref(), &base, &wanted).is_ok() {
+            return Ok(wanted);
+        }
+        // The base is new, or somebody took it away with everything else.
+        self.rebuild(Basis::Policy(&policy), &links, engine.as_ref())?;
+        let missing = wanted.ports.iter().find(|port| self.state.port(&port.plan.ifname).is_none());
+        match missing {
+            None => Ok(wanted),
+            Some(port) => Err(Error::NotApplied(format!("{} has no rules", port.plan.ifname))),
+        }
+    }
+
+    /// Makes sure that the rules of a running guest stand, and puts them back if
+    /// they do not.
+    ///
+    /// # Errors
+    /// They do not stand and cannot be put back.
+    pub fn confirm(&mut self, domain: &Domain) -> Result<(), Error> {
+        let intact = {
+            let _lock = self.locked()?;
+            self.guest_stands(domain)?
+        };
+        if intact { Ok(()) } else { self.guard(domain).map(drop) }
+    }
+
+    /// Sees to it that the ports of a running guest are not open although its
+    /// rules cannot be applied: what was applied last stays or is put back, and a
+    /// port of which nothing is known is closed.
+    ///
+    /// # Errors
+    /// Not even that could be done.
+    pub fn fall_back(&mut self, domain: &Domain, reason: &str) -> Result<Fallback, Error> {
+        let _lock = self.locked()?;
+        let fallback = if self.is_known(domain)? { Fallback::LastGood } else { Fallback::Closed };
+        self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
+        if self.guest_stands(domain).unwrap_or(false) {
+            return Ok(Fallback::LastGood);
+        }
+        let links = self.links()?;
+        let engine = match self.state.base() {
+            Some(record) => self.engine_of(record.engine),
+            None => self.engine(EngineChoice::Auto)?,
+        };
+        self.rebuild(Basis::LastGood(reason), &links, engine.as_ref())?;
+        Ok(fallback)
+    }
+
+    /// Whether rules were once applied at each of the domain's ports.
+    fn is_known(&self, domain: &Domain) -> Result<bool, Error> {
+        let records = self.state.ports_of(&domain.uuid).map_err(Error::io("the records of ports cannot be listed"))?;
+        let known: BTreeSet<_> = records.iter().filter_map(|record| Some(&record.last_good()?.ifname)).collect();
+        let taps = domain.interfaces.iter().filter(|interface| interface.kind.has_tap());
+        Ok(taps.filter_map(|interface| interface.target.as_ref()).all(|target| known.contains(target)))
+    }
+
+    /// Takes away the rules of the guest's ports and forgets it. Needs no policy.
+    ///
+    /// # Errors
+    /// Something could not be taken away; the rest was.
+    pub fn release(&mut self, uuid: &Uuid) -> Result<(), Error> {
+        let _lock = self.locked()?;
+        let ports = self.state.ports_of(uuid).map_err(Error::io("the records of ports cannot be listed"))?;
+        let mut failed = None;
+        for port in ports {
+            failed = self.release_port(&port).err().or(failed);
+        }
+        self.state.set_guest(uuid, None).map_err(Error::io("the guest's record cannot be removed"))?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    pub(super) fn locked(&self) -> Result<Lock, Error> {
+        self.state.lock(self.deadline).map_err(Error::io("the lock cannot be had"))
+    }
+
+    /// Whether the base that was applied is the one wanted, by the same engine.
+    /// That it still stands is seen when the port is read back.
+    fn base_stands(&self, engine: &dyn Engine, base: &Base) -> bool {
+        self.state.base().is_some_and(|record| record.engine == engine.kind() && record.base == *base)
+    }
+
+    fn guard_ports(&mut self, engine: &dyn Engine, base: &Base, wanted: &Desired) -> Result<(), Error> {
+        wanted.ports.iter().try_for_each(|port| self.guard_port(engine, base, port))
+    }
+
+    /// Takes away the rules of ports that the guest had and has no more. Before
+    /// its new record is written, as the old one knows them.
+    fn release_others(&mut self, uuid: &Uuid, wanted: &Desired) -> Result<(), Error> {
+        let keep: BTreeSet<_> = wanted.ports.iter().map(|port| &port.plan.ifname).collect();
+        let old = self.state.ports_of(uuid).map_err(Error::io("the records of ports cannot be listed"))?;
+        for port in old.iter().filter(|port| !keep.contains(&port.plan.ifname)) {
+            // What fails here leaves no base on record: all is built anew below.
+            let _ = self.release_port(port);
+        }
+        Ok(())
+    }
+
+    /// Whether rules stand at all ports of the domain, as they were applied.
+    fn guest_stands(&mut self, domain: &Domain) -> Result<bool, Error> {
+        let Some(BaseRecord { engine, base, .. }) = self.state.base() else { return Ok(false) };
+        if !self.is_known(domain)? {
+            return Ok(false);
+        }
+        let engine = self.engine_of(engine);
+        let records = self.state.ports_of(&domain.uuid).map_err(Error::io("the records of ports cannot be listed"))?;
+        for record in &records {
+            if !self.port_stands(engine.as_ref(), &base, record)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

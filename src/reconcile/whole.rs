@@ -1,0 +1,102 @@
+//! What is to stand around all guests at once, from the policy or from what was
+//! applied last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::facts::Domain;
+use crate::facts::policy::Policy;
+use crate::kernel::Links;
+use crate::model::GuestId;
+use crate::net::IfName;
+use crate::plan::{Base, Plan};
+
+use super::desired::{DesiredPort, closed, desired};
+use super::{Error, Host, base};
+
+/// What everything is built from.
+#[derive(Clone, Copy)]
+pub(super) enum Basis<'a> {
+    /// The policy as it is now.
+    Policy(&'a Policy),
+    /// What was applied last, because the policy cannot be read or cannot be
+    /// applied: the reason.
+    LastGood(&'a str),
+}
+
+/// Everything that is to stand, and what is wrong with some guests.
+pub(super) struct Whole {
+    pub plan: Plan,
+    pub ports: Vec<DesiredPort>,
+    pub problems: Vec<String>,
+}
+
+impl Host {
+    /// What is to stand around all guests on record.
+    pub(super) fn whole(&mut self, basis: Basis<'_>, links: &Links) -> Result<Whole, Error> {
+        let guests = self.guests(&[])?;
+        self.whole_of(basis, links, &guests)
+    }
+
+    pub(super) fn whole_of(&mut self, basis: Basis<'_>, links: &Links, guests: &[Domain]) -> Result<Whole, Error> {
+        let mut ports: BTreeMap<IfName, DesiredPort> = BTreeMap::new();
+        let mut problems = Vec::new();
+        for domain in guests {
+            let found = match basis {
+                Basis::Policy(policy) => desired(policy, domain, links).map_err(|error| error.to_string()),
+                Basis::LastGood(reason) => Err(reason.to_owned()),
+            };
+            let of_guest = match found {
+                Ok(desired) => desired.ports,
+                Err(reason) => {
+                    problems.push(format!("guest {:?}: {reason}", domain.name));
+                    self.last_good(domain, &reason)?
+                }
+            };
+            for port in of_guest {
+                self.settle(&mut ports, port);
+            }
+        }
+        let base = self.whole_base(basis, links);
+        let ports: Vec<_> = ports.into_values().collect();
+        let plan = Plan::new(base, ports.iter().map(|port| port.plan.clone()).collect())?;
+        Ok(Whole { plan, ports, problems })
+    }
+
+    /// The base; without a policy the one that was applied, or that of no policy
+    /// at all, which is the closest one.
+    fn whole_base(&mut self, basis: Basis<'_>, links: &Links) -> Base {
+        let names = self.capabilities().bridge_names;
+        match basis {
+            Basis::Policy(policy) => base::base(policy, links, names),
+            Basis::LastGood(_) => {
+                let applied = self.state.base().map(|record| record.base);
+                applied.unwrap_or_else(|| base::base(&Policy::default(), links, names))
+            }
+        }
+    }
+
+    /// A port name may be in the facts of a guest that is long gone; it belongs
+    /// to the guest for which it was applied last.
+    fn settle(&self, ports: &mut BTreeMap<IfName, DesiredPort>, port: DesiredPort) {
+        let name = port.plan.ifname.clone();
+        let owner = self.state.port(&name).map(|record| record.guest.uuid);
+        if !ports.contains_key(&name) || owner == Some(port.guest.uuid) {
+            ports.insert(name, port);
+        }
+    }
+
+    /// What was applied last for a guest that cannot be resolved now; closed
+    /// ports where nothing was.
+    fn last_good(&self, domain: &Domain, reason: &str) -> Result<Vec<DesiredPort>, Error> {
+        let records = self.state.ports_of(&domain.uuid).map_err(Error::io("the records of ports cannot be listed"))?;
+        let good: Vec<_> =
+            records.into_iter().filter_map(|record| Some((record.last_good()?.clone(), record.guest))).collect();
+        let known: BTreeSet<_> = good.iter().map(|(plan, _)| plan.ifname.clone()).collect();
+        let targets = domain.interfaces.iter().filter(|interface| interface.kind.has_tap());
+        let unknown = targets.filter_map(|interface| interface.target.clone()).filter(|name| !known.contains(name));
+        let id = GuestId { name: domain.name.clone(), uuid: domain.uuid };
+        let mut ports = closed(&id, unknown, reason);
+        ports.extend(good.into_iter().map(|(plan, guest)| DesiredPort { guest, plan }));
+        Ok(ports)
+    }
+}

@@ -1,0 +1,245 @@
+//! What is remembered below `/run/virt-guard`, so that everything can be rebuilt
+//! with libvirt down and a port's rules taken away without any configuration.
+//!
+//! ```text
+//! /run/virt-guard/
+//! ├── lock                              held by whoever changes rules or records
+//! ├── host.json                         what the kernel can do, found once
+//! ├── base.json                         the base that was applied, and its lines
+//! ├── guests/UUID.json                  the domain, as libvirt told the hook
+//! ├── ports/IFNAME.json                 the port's plan that was applied, and its lines
+//! └── members/SET/ADDRESS/IFNAME        who adds which address to which set
+//! ```
+//!
+//! Each file is replaced as a whole. A record that cannot be read counts as
+//! absent: what it described is then rebuilt or stays closed.
+
+mod lock;
+mod members;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{EngineKind, Table};
+use crate::facts::Domain;
+use crate::facts::domain::Uuid;
+use crate::kernel::Capabilities;
+use crate::model::GuestId;
+use crate::net::IfName;
+use crate::plan::{Base, PortPlan};
+
+pub use lock::Lock;
+
+/// The lines of each chain as the kernel listed them right after they were applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<(Table, String, Vec<String>)>", into = "Vec<(Table, String, Vec<String>)>")]
+pub struct Lines(pub BTreeMap<(Table, String), Vec<String>>);
+
+impl From<Vec<(Table, String, Vec<String>)>> for Lines {
+    fn from(chains: Vec<(Table, String, Vec<String>)>) -> Self {
+        Self(chains.into_iter().map(|(table, name, lines)| ((table, name), lines)).collect())
+    }
+}
+
+impl From<Lines> for Vec<(Table, String, Vec<String>)> {
+    fn from(lines: Lines) -> Self {
+        lines.0.into_iter().map(|((table, name), lines)| (table, name, lines)).collect()
+    }
+}
+
+/// The base that was applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseRecord {
+    /// By which engine.
+    pub engine: EngineKind,
+    /// What was applied.
+    pub base: Base,
+    /// What the kernel showed of it.
+    pub lines: Lines,
+}
+
+/// A port's rules: those that were applied, or are being applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRecord {
+    /// Whose port it is.
+    pub guest: GuestId,
+    /// What was applied, or what somebody set out to apply.
+    pub plan: PortPlan,
+    /// What was applied before, until the plan is seen to stand.
+    pub previous: Option<PortPlan>,
+    /// What the kernel showed of the plan; nothing until it is seen to stand.
+    pub lines: Lines,
+}
+
+impl PortRecord {
+    /// Somebody sets out to apply `plan` in the place of what is on record.
+    pub fn attempt(guest: GuestId, plan: PortPlan, before: Option<&Self>) -> Self {
+        let previous = before.and_then(Self::last_good).cloned();
+        Self { guest, plan, previous, lines: Lines::default() }
+    }
+
+    /// The plan that was last seen to stand.
+    pub fn last_good(&self) -> Option<&PortPlan> {
+        if self.lines.0.is_empty() { self.previous.as_ref() } else { Some(&self.plan) }
+    }
+
+    /// All plans of which something may stand.
+    pub fn plans(&self) -> Vec<&PortPlan> {
+        [&self.plan].into_iter().chain(&self.previous).collect()
+    }
+}
+
+/// The records below one directory.
+#[derive(Debug, Clone)]
+pub struct State {
+    dir: PathBuf,
+}
+
+impl State {
+    /// The records below `<root>/run/virt-guard`.
+    pub fn new(root: &Path) -> Self {
+        Self { dir: root.join("run/virt-guard") }
+    }
+
+    /// What was found of the kernel and its programs, if anybody looked.
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        read(&self.dir.join("host.json"))
+    }
+
+    /// Remembers what was found.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn set_capabilities(&self, capabilities: &Capabilities) -> io::Result<()> {
+        write(&self.dir.join("host.json"), capabilities)
+    }
+
+    /// The base that stands, as far as it is known.
+    pub fn base(&self) -> Option<BaseRecord> {
+        read(&self.dir.join("base.json"))
+    }
+
+    /// Remembers the base; `None` before it is touched, so that whoever comes
+    /// after a crash rebuilds everything.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn set_base(&self, record: Option<&BaseRecord>) -> io::Result<()> {
+        set(&self.dir.join("base.json"), record)
+    }
+
+    /// All guests that were told of.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn guests(&self) -> io::Result<Vec<Domain>> {
+        Ok(names(&self.dir.join("guests"))?
+            .iter()
+            .filter_map(|name| read(&self.dir.join("guests").join(name)))
+            .collect())
+    }
+
+    /// The guest with this UUID.
+    pub fn guest(&self, uuid: &Uuid) -> Option<Domain> {
+        read(&self.guest_file(uuid))
+    }
+
+    /// Remembers a guest, or forgets it.
+    ///
+    /// # Errors
+    /// The file cannot be written or removed.
+    pub fn set_guest(&self, uuid: &Uuid, domain: Option<&Domain>) -> io::Result<()> {
+        set(&self.guest_file(uuid), domain)
+    }
+
+    /// The names of all ports that have rules.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn port_names(&self) -> io::Result<BTreeSet<IfName>> {
+        let names = names(&self.dir.join("ports"))?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).collect())
+    }
+
+    /// What was applied at a port.
+    pub fn port(&self, name: &IfName) -> Option<PortRecord> {
+        read(&self.port_file(name))
+    }
+
+    /// The ports that have rules for this guest: those that its record names, or,
+    /// without one, all that were applied for it.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn ports_of(&self, uuid: &Uuid) -> io::Result<Vec<PortRecord>> {
+        let names = match self.guest(uuid) {
+            Some(domain) => domain.interfaces.into_iter().filter_map(|interface| interface.target).collect(),
+            None => self.port_names()?,
+        };
+        let records = names.into_iter().filter_map(|name| self.port(&name));
+        Ok(records.filter(|record| record.guest.uuid == *uuid).collect())
+    }
+
+    /// Remembers what is applied at a port, or forgets the port.
+    ///
+    /// # Errors
+    /// The file cannot be written or removed.
+    pub fn set_port(&self, name: &IfName, record: Option<&PortRecord>) -> io::Result<()> {
+        set(&self.port_file(name), record)
+    }
+
+    fn guest_file(&self, uuid: &Uuid) -> PathBuf {
+        self.dir.join("guests").join(format!("{uuid}.json"))
+    }
+
+    fn port_file(&self, name: &IfName) -> PathBuf {
+        self.dir.join("ports").join(format!("{name}.json"))
+    }
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn set<T: Serialize>(path: &Path, value: Option<&T>) -> io::Result<()> {
+    match value {
+        Some(value) => write(path, value),
+        None => unless_absent(fs::remove_file(path)),
+    }
+}
+
+fn unless_absent(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Beside the file, then in its place: a reader sees the old or the new.
+fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let text = serde_json::to_vec(value)?;
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir)?;
+    }
+    let beside = path.with_extension("new");
+    fs::write(&beside, text)?;
+    fs::rename(&beside, path)
+}
+
+fn names(dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}

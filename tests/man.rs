@@ -1,0 +1,163 @@
+//! The operator's manual page is what clap says of the command line, and the page
+//! in the repository is that page. `VIRT_GUARD_BLESS=1 cargo test --test man`
+//! writes it anew.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use virt_guard::cli::Args;
+use virt_guard::facts::policy::Policy;
+
+/// An apostrophe that can be copied, as clap_mangen defines it.
+const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+/// What clap does not know.
+const REST: &str = r#".SH "EXIT STATUS"
+.TP
+\fB0\fR
+Everything is as it should be; a packet is accepted.
+.TP
+\fB1\fR
+Something was found: a difference, an unguarded guest, a dropped packet.
+.TP
+\fB2\fR
+Wrong usage or configuration.
+.TP
+\fB3\fR
+It could not be done.
+.SH FILES
+.TP
+\fI/etc/virt\-guard/virt\-guard.toml\fR, \fI/etc/virt\-guard/policy.d/*.toml\fR
+The policy; see \fBvirt\-guard.toml\fR(5).
+.TP
+\fI/run/virt\-guard/\fR
+What is remembered of guests and of what was applied.
+.TP
+\fI/run/libvirt/qemu/*.xml\fR
+The guests that run, read where libvirt cannot be asked.
+.TP
+\fI/etc/libvirt/hooks/\fR
+Where \fBvirt\-guard install\fR puts its shims.
+.SH "SEE ALSO"
+\fBvirt\-guard\-hook\fR(8), \fBvirt\-guard.toml\fR(5), \fBnft\fR(8), \fBiptables\fR(8), \fBebtables\fR(8)
+"#;
+
+#[test]
+fn the_page_is_what_the_command_line_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man/virt-guard.8");
+    let generated = page().unwrap();
+    if std::env::var_os("VIRT_GUARD_BLESS").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == generated,
+        "{} is not what the command line says; VIRT_GUARD_BLESS=1 writes it anew",
+        path.display()
+    );
+}
+
+#[test]
+fn every_page_has_the_sections_of_a_page() {
+    for name in ["virt-guard.8", "virt-guard-hook.8", "virt-guard.toml.5"] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name)).unwrap();
+        for section in [".TH ", ".SH NAME\n", ".SH DESCRIPTION\n", ".SH \"SEE ALSO\"\n"] {
+            assert!(text.contains(section), "{name} has no {section:?}");
+        }
+    }
+}
+
+#[test]
+fn the_page_of_the_policy_has_every_key() {
+    let text = read("virt-guard.toml.5");
+    for table in [
+        "",
+        "[bridges.br0]\n",
+        "[host]\n",
+        "[guests]\n",
+        "[[group]]\nname = \"a\"\n",
+        "[[group]]\nname = \"a\"\ningress = [ { x = 1 } ]\n",
+        "[[guest]]\nmatch = \"a\"\n",
+    ] {
+        // What keys there are is told by the error about one that is none.
+        let error = load(&format!("{table}x = 1\n")).unwrap_err();
+        let (_, choices) = error.split_once("expected ").unwrap();
+        let keys: Vec<_> = choices.split('`').skip(1).step_by(2).collect();
+        assert!(!keys.is_empty(), "{error}");
+        for key in keys {
+            assert!(text.contains(&format!("\\fB{key}\\fR")) || text.contains(&format!("[{key}")), "no key {key}");
+        }
+    }
+}
+
+#[test]
+fn the_example_of_the_policy_is_one() {
+    let text = read("virt-guard.toml.5");
+    let example = text.split_once(".EX\n").unwrap().1.split_once(".EE\n").unwrap().0;
+    load(example).unwrap();
+}
+
+/// A hand-written page, its hyphens as they are typed.
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name)).unwrap().replace("\\-", "-")
+}
+
+fn load(settings: &str) -> Result<Policy, String> {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("etc/virt-guard");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("virt-guard.toml"), settings).unwrap();
+    Policy::load(root.path()).map_err(|error| error.to_string())
+}
+
+/// One page: the program, then each of its commands.
+fn page() -> io::Result<String> {
+    let mut program = Args::command().disable_help_subcommand(true).after_help(None::<&str>);
+    program.build();
+    let man = |command: Command| {
+        let source = concat!("virt-guard ", env!("CARGO_PKG_VERSION"));
+        Man::new(command).title("VIRT-GUARD").section("8").date(" ").source(source).manual("virt-guard")
+    };
+    let mut page = Vec::new();
+    let whole = man(program.clone());
+    whole.render_title(&mut page)?;
+    whole.render_name_section(&mut page)?;
+    whole.render_synopsis_section(&mut page)?;
+    whole.render_description_section(&mut page)?;
+    whole.render_options_section(&mut page)?;
+    writeln!(page, ".SH COMMANDS")?;
+    for command in program.get_subcommands() {
+        let mut part = Vec::new();
+        // The options of the whole program stand above.
+        let own = command.clone().mut_args(|argument| {
+            let global = argument.is_global_set() || argument.get_id() == "help";
+            argument.hide(global)
+        });
+        let man = man(own);
+        man.render_synopsis_section(&mut part)?;
+        man.render_description_section(&mut part)?;
+        man.render_options_section(&mut part)?;
+        let part = String::from_utf8_lossy(&part);
+        writeln!(page, ".SS \"{}\"", command.get_name())?;
+        page.write_all(as_subsection(&part).as_bytes())?;
+    }
+    page.write_all(REST.as_bytes())?;
+    let page = String::from_utf8(page).map_err(io::Error::other)?;
+    let lines = page.lines().filter(|line| !is_preamble(line)).map(|line| format!("{line}\n"));
+    Ok(std::iter::once(APOSTROPHE.to_owned()).chain(lines).collect())
+}
+
+/// clap_mangen writes this before each section.
+fn is_preamble(line: &str) -> bool {
+    line.starts_with(".ie ") || line.starts_with(".el ")
+}
+
+/// The parts of a command's own page as paragraphs of one section.
+fn as_subsection(part: &str) -> String {
+    let lines = part.lines().map(|line| if line.starts_with(".SH ") { ".PP" } else { line.trim_end() });
+    lines.filter(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect()
+}
