@@ -16,7 +16,7 @@ use super::variable::Term;
 use crate::facts::FactError;
 
 /// What says nothing without the other, in the same element.
-const NEEDED: [(A, A); 10] = [
+pub(super) const NEEDED: [(A, A); 10] = [
     (A::SrcMacMask, A::SrcMacAddr),
     (A::DstMacMask, A::DstMacAddr),
     (A::RootAddressMask, A::RootAddress),
@@ -30,7 +30,7 @@ const NEEDED: [(A, A); 10] = [
 ];
 
 /// The ends of ranges and their beginnings.
-const RANGES: [(A, A); 14] = [
+pub(super) const RANGES: [(A, A); 14] = [
     (A::RootPriorityHi, A::RootPriority),
     (A::RootCostHi, A::RootCost),
     (A::SenderPriorityHi, A::SenderPriority),

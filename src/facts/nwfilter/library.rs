@@ -135,3 +135,124 @@ fn io_error(path: &str) -> impl FnOnce(io::Error) -> LibraryError {
     let path = path.to_owned();
     move |source| LibraryError::Io { path, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    const OWN: &str = "etc/virt-guard/nwfilter";
+    const LIBVIRTS: &str = "etc/libvirt/nwfilter";
+
+    /// A root with both folders and these files.
+    fn root(files: &[(&str, &str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for folder in [OWN, LIBVIRTS] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        for (folder, file, content) in files {
+            fs::write(root.path().join(folder).join(file), content).unwrap();
+        }
+        root
+    }
+
+    /// The error with its cause, as the shells print it.
+    fn error(root: &Path, name: &str) -> String {
+        let error = Library::new(root).load(name).unwrap_err();
+        error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    }
+
+    fn filter(name: &str, chain: &str) -> String {
+        format!("<!-- made by hand -->\n<filter name='{name}' chain='{chain}'/>\n")
+    }
+
+    #[test]
+    fn a_host_without_filters_has_none() {
+        let empty = tempfile::tempdir().unwrap();
+        let library = Library::new(empty.path());
+        assert!(library.load("x").unwrap().is_none());
+        assert_eq!(library.names().unwrap(), Vec::<String>::new());
+        assert!(Library::new(root(&[]).path()).load("x").unwrap().is_none());
+    }
+
+    #[test]
+    fn the_operators_own_filter_stands_before_libvirts() {
+        let (own, other) = (filter("a", "mac"), filter("a", "arp"));
+        let root = root(&[(OWN, "a.xml", &own), (LIBVIRTS, "a.xml", &other), (LIBVIRTS, "b.xml", &filter("b", "arp"))]);
+        let library = Library::new(root.path());
+        let found = library.load("a").unwrap().unwrap();
+        assert_eq!(
+            (found.chain.as_str(), found.place.to_string().as_str()),
+            ("mac", "/etc/virt-guard/nwfilter/a.xml:2:1")
+        );
+        let found = library.load("b").unwrap().unwrap();
+        assert_eq!((found.name.as_str(), found.place.file.as_str()), ("b", "/etc/libvirt/nwfilter/b.xml"));
+    }
+
+    #[test]
+    fn names_are_sorted_in_each_folder_and_told_once() {
+        let root = root(&[
+            (LIBVIRTS, "b.xml", ""),
+            (LIBVIRTS, "a.xml", ""),
+            (LIBVIRTS, "z.xml", ""),
+            (OWN, "z.xml", ""),
+            (OWN, "x y.xml", ""),
+            (OWN, ".hidden.xml", ""),
+            (OWN, ".xml", ""),
+            (OWN, "README", ""),
+        ]);
+        assert_eq!(Library::new(root.path()).names().unwrap(), ["x y", "z", "a", "b"]);
+    }
+
+    #[test]
+    fn a_broken_file_harms_only_those_who_ask_for_it() {
+        let root = root(&[
+            (OWN, "broken.xml", "<filter name='broken'>\n<ruel/></filter>"),
+            (OWN, "a.xml", &filter("a", "mac")),
+        ]);
+        assert!(Library::new(root.path()).load("a").unwrap().is_some());
+        assert!(
+            error(root.path(), "broken").starts_with("/etc/virt-guard/nwfilter/broken.xml:2:1: <ruel> in <filter>")
+        );
+    }
+
+    #[test]
+    fn a_filter_has_the_name_of_its_file() {
+        let root = root(&[(LIBVIRTS, "a.xml", &filter("b", "mac"))]);
+        assert_eq!(error(root.path(), "a"), "/etc/libvirt/nwfilter/a.xml:2:1: filter \"b\" in the file of \"a\"");
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let root = root(&[]);
+        for name in ["", ".", "..", ".a", "../a", "/etc/passwd", "a/b", "a\0b"] {
+            assert!(error(root.path(), name).starts_with("invalid name of a filter"), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_an_error_and_never_waited_for() {
+        let root = root(&[(LIBVIRTS, "link.xml", &filter("link", "mac"))]);
+        let own = root.path().join(OWN);
+        nix::unistd::mkfifo(&own.join("pipe.xml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        fs::create_dir(own.join("folder.xml")).unwrap();
+        for name in ["pipe", "folder"] {
+            assert!(error(root.path(), name).ends_with(".xml: cannot be read: not a regular file"), "{name}");
+        }
+        symlink("/nowhere", own.join("link.xml")).unwrap();
+        assert!(error(root.path(), "link").contains("virt-guard/nwfilter/link.xml: cannot be read: No such file"));
+        fs::write(own.join("large.xml"), vec![b' '; 1024 * 1024 + 1]).unwrap();
+        assert!(error(root.path(), "large").ends_with("cannot be read: larger than 1 MiB"));
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("etc/virt-guard")).unwrap();
+        fs::write(root.path().join(OWN), "").unwrap();
+        assert!(error(root.path(), "a").starts_with("/etc/virt-guard/nwfilter/a.xml: cannot be read: Not a directory"));
+        assert!(Library::new(root.path()).names().unwrap_err().to_string().starts_with("/etc/virt-guard/nwfilter:"));
+    }
+}

@@ -91,11 +91,8 @@ fn protocol(rule: &Element) -> Result<FilterProtocol, FactError> {
         return Err(foreign.error(format!("<{}> of a foreign namespace in <rule>", shown(&foreign.name))));
     }
     if let Some(other) = rule.children.iter().find(|child| child.name != first.name) {
-        let message = format!(
-            "<{}> in a rule of <{}>, expected one protocol in a rule",
-            shown(&other.name),
-            shown(&first.name)
-        );
+        let message =
+            format!("<{}> in a rule of <{}>, expected one protocol in a rule", shown(&other.name), shown(&first.name));
         return Err(other.error(message));
     }
     first.name.parse().map_err(|error| first.error(error))

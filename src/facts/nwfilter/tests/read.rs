@@ -143,7 +143,8 @@ fn every_attribute_is_read_as_a_value_and_as_a_variable() {
         let values = rule(&ruled(&element(&|kind| sample(kind, family).to_owned())));
         let read: Vec<_> = rows.iter().map(|(it, kind)| (*it, value(sample(*kind, family), *kind))).collect();
         assert_eq!(values.conditions[0].attributes, read, "{name}");
-        let variable = |kind: Kind| if kind == Kind::IpProtocol { sample(kind, family).into() } else { "$X[@2]".into() };
+        let variable =
+            |kind: Kind| if kind == Kind::IpProtocol { sample(kind, family).into() } else { "$X[@2]".into() };
         let variables = rule(&ruled(&element(&variable)));
         let count = |rule: &FilterRule| {
             rule.conditions[0].attributes.iter().filter(|(_, term)| matches!(term, Term::Variable(_))).count()
@@ -209,7 +210,10 @@ fn remarks_and_what_is_somebody_elses_change_nothing() {
     let rule = rule(xml);
     assert!(rule.state_match && !rule.conditions[0].negated);
     assert_eq!(parse(xml).unwrap().chain, ChainName::default());
-    assert!(parse(&with("<filterref filter='g' comment='c'><parameter name='A' value='1' comment='c'/></filterref>")).is_ok());
+    assert!(
+        parse(&with("<filterref filter='g' comment='c'><parameter name='A' value='1' comment='c'/></filterref>"))
+            .is_ok()
+    );
 }
 
 #[test]
