@@ -66,9 +66,9 @@ impl FromStr for Variable {
     }
 }
 
-/// What stands behind the `[`. Spaces are allowed around its parts, as libvirt does.
+/// What stands behind the `[`. Spaces are allowed around its parts, as in libvirt.
 fn access(text: &str) -> Option<Access> {
-    let text = text.strip_suffix(']')?.trim_matches(' ');
+    let text = text.trim_end_matches(' ').strip_suffix(']')?.trim_matches(' ');
     let number = text.strip_prefix('@').unwrap_or(text).trim_start_matches(' ');
     let digits = number.bytes().all(|b| b.is_ascii_digit());
     let number: u32 = number.parse().ok().filter(|_| digits)?;
@@ -99,7 +99,7 @@ mod tests {
             ("IP", "IP", Access::Iterator(0), "IP"),
             ("A_1[@0]", "A_1", Access::Iterator(0), "A_1"),
             ("X[@1000]", "X", Access::Iterator(1000), "X[@1000]"),
-            ("X[ @ 2 ]", "X", Access::Iterator(2), "X[@2]"),
+            ("X[ @ 2 ] ", "X", Access::Iterator(2), "X[@2]"),
             ("X[2]", "X", Access::Element(2), "X[2]"),
             ("x[ 4294967295 ]", "x", Access::Element(u32::MAX), "x[4294967295]"),
         ] {
