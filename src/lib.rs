@@ -4,8 +4,9 @@
 //! A domain and a policy become rules on one way, and every program goes it:
 //!
 //! ```text
-//!  domain XML ─┐
-//!  policy TOML ┴► facts ──► model ──► plan ──► engine ──► kernel
+//!  domain XML ──┐
+//!  nwfilter XML ┤
+//!  policy TOML ─┴► facts ──► model ──► plan ──► engine ──► kernel
 //!                             │                             │
 //!                             └► evaluate                   └► read back, compare
 //!
@@ -25,6 +26,7 @@
 //!
 //! - what a guest may do: `model::guards` (spoofing), `model::groups`, `model::host`
 //! - which entries of the policy are about a guest: `model::resolve`
+//! - what a libvirt filter means, chains, states and variables: `model::nwfilter`
 //! - how a rule reads in nftables or iptables: `engine::{nftables, iptables}`
 //! - when a port is closed, opened, rebuilt: `reconcile`, in the engines' `change`
 //! - what libvirt is told: `hook`

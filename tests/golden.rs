@@ -1,4 +1,4 @@
-//! Small cases, each a directory of `tests/cases`: a domain, a policy, and the
+//! Small cases, each a directory of `tests/cases`: a domain, a policy, filters, and the
 //! exact text that each engine makes of them, to be read in a review.
 //!
 //! `VIRT_GUARD_BLESS=1 cargo test --test golden` writes the texts anew.
@@ -35,6 +35,10 @@ fn root_of(case: &Path) -> tempfile::TempDir {
     let etc = root.path().join("etc/virt-guard");
     fs::create_dir_all(&etc).unwrap();
     fs::copy(case.join("policy.toml"), etc.join("virt-guard.toml")).unwrap();
+    fs::create_dir(etc.join("nwfilter")).unwrap();
+    for filter in fs::read_dir(case.join("nwfilter")).into_iter().flatten().map(Result::unwrap) {
+        fs::copy(filter.path(), etc.join("nwfilter").join(filter.file_name())).unwrap();
+    }
     root
 }
 
@@ -48,6 +52,11 @@ fn text(case: &Path, engine: &dyn Engine) -> String {
     let domain = fs::read(case.join("domain.xml")).ok().map(|xml| Domain::parse(xml, "domain.xml").unwrap());
     if let Some(domain) = &domain {
         host.state().set_guest(&domain.uuid, Some(domain)).unwrap();
+    }
+    let policy = host.policy().unwrap();
+    if let Some(domain) = &domain {
+        // One that cannot be resolved would be printed as closed.
+        host.desired(&policy, &SmallHost.links().unwrap(), domain).unwrap();
     }
     let steps = host.steps(engine, domain.as_ref(), &[]).unwrap();
     steps.iter().map(ToString::to_string).collect()

@@ -34,6 +34,12 @@ It could not be done.
 \fI/etc/virt\-guard/virt\-guard.toml\fR, \fI/etc/virt\-guard/policy.d/*.toml\fR
 The policy; see \fBvirt\-guard.toml\fR(5).
 .TP
+\fI/etc/virt\-guard/nwfilter/*.xml\fR, \fI/etc/libvirt/nwfilter/*.xml\fR
+Filters, each in a file of its name; the first folder wins.
+.TP
+\fI/etc/libvirt/qemu/networks/*.xml\fR, \fI/var/lib/libvirt/dnsmasq/*.status\fR
+The addresses that libvirt's networks reserve and lease, for filters that ask for $IP.
+.TP
 \fI/run/virt\-guard/\fR
 What is remembered of guests and of what was applied.
 .TP
@@ -130,7 +136,7 @@ fn page() -> io::Result<String> {
     whole.render_description_section(&mut page)?;
     whole.render_options_section(&mut page)?;
     writeln!(page, ".SH COMMANDS")?;
-    for command in program.get_subcommands() {
+    for (name, command) in leaves(&program) {
         let mut part = Vec::new();
         // The options of the whole program stand above.
         let own = command.clone().mut_args(|argument| {
@@ -142,13 +148,24 @@ fn page() -> io::Result<String> {
         man.render_description_section(&mut part)?;
         man.render_options_section(&mut part)?;
         let part = String::from_utf8_lossy(&part);
-        writeln!(page, ".SS \"{}\"", command.get_name())?;
+        writeln!(page, ".SS \"{name}\"")?;
         page.write_all(as_subsection(&part).as_bytes())?;
     }
     page.write_all(REST.as_bytes())?;
     let page = String::from_utf8(page).map_err(io::Error::other)?;
     let lines = page.lines().filter(|line| !is_preamble(line)).map(|line| format!("{line}\n"));
     Ok(std::iter::once(APOSTROPHE.to_owned()).chain(lines).collect())
+}
+
+/// The commands that do something, each by all of its words.
+fn leaves(program: &Command) -> Vec<(String, &Command)> {
+    let of = |command: &'_ Command| command.get_name().to_owned();
+    let below = |command| -> Vec<(String, &Command)> {
+        let commands = Command::get_subcommands(command);
+        commands.map(|leaf| (format!("{} {}", of(command), of(leaf)), leaf)).collect()
+    };
+    let each = |command| if Command::has_subcommands(command) { below(command) } else { vec![(of(command), command)] };
+    program.get_subcommands().flat_map(each).collect()
 }
 
 /// clap_mangen writes this before each section.

@@ -11,6 +11,7 @@ mod exit;
 mod explain;
 mod guests;
 mod install;
+mod nwfilter;
 mod report;
 mod show;
 mod status;
@@ -59,6 +60,7 @@ pub enum Command {
     Apply(apply::Apply),
     Show(show::Show),
     Explain(explain::Explain),
+    Nwfilter(nwfilter::Nwfilter),
     Install(install::Install),
     Uninstall(install::Uninstall),
 }
@@ -72,6 +74,7 @@ pub fn run(args: &Args) -> Exit {
         Command::Apply(command) => command.run(root),
         Command::Show(command) => command.run(root),
         Command::Explain(command) => command.run(root),
+        Command::Nwfilter(command) => command.run(root),
         Command::Install(command) => command.run(root),
         Command::Uninstall(command) => command.run(root),
     };

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
+pub use crate::facts::with_source as chain;
 
 /// The outcome of a command that came to its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,21 +55,6 @@ impl Report {
 /// It has no JSON, which none of this program's types is without.
 pub fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
-}
-
-/// An error with what caused it, each once: some quote their cause themselves.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -76,7 +76,11 @@ impl Show {
 }
 
 /// The engine that was asked for; whether it works here does not matter to a text.
-fn engine(host: &mut Host, wanted: Option<EngineKind>, choice: EngineChoice) -> Result<Box<dyn Engine>, Error> {
+pub(super) fn engine(
+    host: &mut Host,
+    wanted: Option<EngineKind>,
+    choice: EngineChoice,
+) -> Result<Box<dyn Engine>, Error> {
     match wanted {
         None => host.engine(choice),
         Some(EngineKind::Nftables) => Ok(Box::new(Nftables)),

@@ -7,11 +7,14 @@
 pub mod domain;
 mod file;
 mod keywords;
+pub mod leases;
 pub mod nwfilter;
 mod place;
 pub mod policy;
 pub mod running;
+mod surroundings;
 pub mod xml;
 
 pub use domain::Domain;
-pub use place::{FactError, Place, Placed};
+pub use place::{FactError, Place, Placed, with_source};
+pub use surroundings::Surroundings;

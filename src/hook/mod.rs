@@ -15,11 +15,10 @@
 mod input;
 mod operation;
 
-use std::error::Error as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::facts::Domain;
+use crate::facts::{Domain, with_source};
 use crate::kernel::Deadline;
 use crate::log::{Severity, log};
 use crate::reconcile::{Fallback, Host};
@@ -170,11 +169,5 @@ fn report(call: &Call, message: &str) -> Exit {
 
 /// The error with what caused it, each once.
 pub(crate) fn chain(error: &crate::reconcile::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    with_source(error)
 }

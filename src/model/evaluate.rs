@@ -126,7 +126,7 @@ fn has(field: &Field, members: &Members, packet: &Packet) -> Option<bool> {
         Field::DestinationMac(pattern) => pattern.matches(packet.destination_mac),
         Field::EtherType(kind) => packet.ether_type() == Some(*kind),
         Field::VlanId(id) => vlan(packet)?.id == *id,
-        Field::Encapsulated(kind) => vlan(packet)?.encapsulated == kind.number(),
+        Field::Encapsulated(kind) => vlan(packet)?.encapsulated == *kind,
         Field::StpNumber(number, range) => range.contains(stp_number(*number, bpdu(packet)?)?),
         Field::StpAddress(address, pattern) => pattern.matches(stp_address(*address, bpdu(packet)?)?),
         Field::Source(net) => within(*net, ip?.source),

@@ -122,7 +122,7 @@ pub enum Field {
     /// VLAN of an 802.1Q frame.
     VlanId(u16),
     /// Type of what follows the tag of an 802.1Q frame.
-    Encapsulated(EtherType),
+    Encapsulated(u16),
     /// A number of a spanning tree BPDU.
     StpNumber(StpNumber, NumberRange),
     /// An address of a spanning tree BPDU.

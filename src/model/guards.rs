@@ -33,6 +33,8 @@ pub(super) struct Identity {
     pub router_advertisements: Guard,
     pub dhcp_server: Guard,
     pub ether_types: EtherTypes,
+    /// Rules of nwfilters that accept tagged frames.
+    pub tagged: Vec<(Direction, Rule)>,
 }
 
 impl Identity {
@@ -59,10 +61,11 @@ pub(super) fn walls(identity: &Identity) -> Vec<Wall> {
 }
 
 fn frames_out(identity: &Identity) -> Wall {
-    let mut rules = tagged();
+    let mut rules = Vec::new();
     if identity.pin_mac {
         rules.push(foreign_mac(identity.mac));
     }
+    rules.extend(tagged(identity, Direction::Out));
     if identity.pin_arp {
         rules.extend(arp(identity));
         rules.extend(rarp(identity.mac));
@@ -71,7 +74,7 @@ fn frames_out(identity: &Identity) -> Wall {
 }
 
 fn frames_in(identity: &Identity) -> Wall {
-    frames(Direction::In, tagged(), &identity.ether_types)
+    frames(Direction::In, tagged(identity, Direction::In), &identity.ether_types)
 }
 
 /// A wall that lets through frames of the allowed types, behind `rules`.
@@ -87,10 +90,14 @@ fn frames(direction: Direction, mut rules: Vec<Rule>, allowed: &EtherTypes) -> W
     Wall { layer: Layer::Frame, direction, rules, branches: Vec::new(), otherwise, otherwise_origin: origin }
 }
 
-/// No rule looks behind a VLAN tag, so nothing may pass behind one.
-fn tagged() -> Vec<Rule> {
+/// No rule looks behind a VLAN tag, so nothing may pass behind one, unless a
+/// filter's rule about VLANs says so. The rest of the filter is asked afterwards.
+fn tagged(identity: &Identity, direction: Direction) -> Vec<Rule> {
+    let accepted = identity.tagged.iter().filter(|(of, _)| *of == direction).map(|(_, rule)| rule.clone());
     let origin = Origin::built_in("vlan-tagged frame");
-    [EtherType::VLAN, EtherType::QINQ].map(|tag| Rule::new(Scope::Ether(tag), [], Verdict::Drop, &origin)).into()
+    let dropped =
+        [EtherType::VLAN, EtherType::QINQ].map(|tag| Rule::new(Scope::Ether(tag), [], Verdict::Drop, &origin));
+    accepted.chain(dropped).collect()
 }
 
 fn foreign_mac(mac: Mac) -> Rule {

@@ -52,6 +52,10 @@ pub struct InterfacePolicy {
     pub addresses: Vec<IpAddr>,
     /// The security groups it is in.
     pub groups: Vec<GroupName>,
+    /// The nwfilters around it.
+    pub filters: Vec<String>,
+    /// Whether nothing but DHCP passes until somebody tells its address.
+    pub waits_for_address: bool,
     /// The sets its addresses are in by that.
     pub members: Vec<(SetName, IpAddr)>,
     /// Whether the operator asked for more than the defaults here, so that the

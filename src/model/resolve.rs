@@ -8,13 +8,14 @@ use std::net::IpAddr;
 
 use crate::facts::domain::{Domain, FilterRef, Interface, InterfaceKind, VlanMode};
 use crate::facts::policy::{AntiSpoofing, Group, GroupName, Guard, GuestEntry, MetadataGroups, Policy, Unguardable};
-use crate::facts::{FactError, Place};
+use crate::facts::{FactError, Place, Placed, Surroundings};
 use crate::net::Family;
 
 use super::field::SetName;
 use super::groups;
 use super::guards::{self, Identity};
 use super::guest::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy};
+use super::nwfilter::{FilterWalls, Filters, compile_filters, reject_verdict};
 use super::rule::{Layer, Wall};
 
 /// Why a guest's policy cannot be resolved. Its ports must stay closed then.
@@ -23,48 +24,87 @@ pub type ResolveError = FactError;
 /// What is to stand around `domain` on this host.
 ///
 /// # Errors
-/// Entries that contradict each other, an unknown group in the domain's
+/// Entries that contradict each other, a filter that cannot be compiled, an unknown group in the domain's
 /// metadata, an address parameter that is none, or an interface that cannot be
 /// guarded although the policy asks for it: with the line to mend.
-pub fn resolve(policy: &Policy, domain: &Domain) -> Result<GuestPolicy, ResolveError> {
+pub fn resolve(policy: &Policy, host: &Surroundings, domain: &Domain) -> Result<GuestPolicy, ResolveError> {
     let id = GuestId { name: domain.name.clone(), uuid: domain.uuid };
     let metadata = metadata_groups(policy, domain)?;
     let interfaces = domain
         .interfaces
         .iter()
-        .map(|interface| resolve_interface(policy, domain, interface, &metadata))
+        .map(|interface| Resolver { policy, host, domain, interface }.resolve(&metadata))
         .collect::<Result<_, _>>()?;
     Ok(GuestPolicy { id, interfaces })
 }
 
-fn resolve_interface(
-    policy: &Policy,
-    domain: &Domain,
-    interface: &Interface,
-    metadata: &[&Group],
-) -> Result<InterfacePolicy, ResolveError> {
-    let entries = entries_about(policy, domain, interface);
-    let names = group_names(policy, &entries);
-    let groups: Vec<&Group> = names.iter().filter_map(|name| policy.groups.get(name)).collect();
-    let identity = identity(policy, interface, &entries)?;
-    let addresses = identity.addresses.clone().unwrap_or_default();
-    let asked = !entries.is_empty() || !groups.is_empty() || !metadata.is_empty();
-    let demand = demand(policy, asked);
-    let guarding = match obstacle(interface) {
-        None => Guarding::Walls(walls(&identity, &groups, metadata)),
-        Some(reason) if demand == Demand::Guarded => return Err(refusal(interface, &reason)),
-        Some(reason) => Guarding::Impossible(reason),
+/// One interface and all that is known of it.
+struct Resolver<'a> {
+    policy: &'a Policy,
+    host: &'a Surroundings,
+    domain: &'a Domain,
+    interface: &'a Interface,
+}
+
+impl Resolver<'_> {
+    fn resolve(&self, metadata: &[&Group]) -> Result<InterfacePolicy, ResolveError> {
+        let (policy, interface) = (self.policy, self.interface);
+        let entries = entries_about(policy, self.domain, interface);
+        let names = group_names(policy, &entries);
+        let groups: Vec<&Group> = names.iter().filter_map(|name| policy.groups.get(name)).collect();
+        let filters = filters(policy, interface, &entries);
+        let mut identity = identity(policy, interface, &entries)?;
+        let addresses = identity.addresses.clone().unwrap_or_default();
+        let asked = !entries.is_empty() || !groups.is_empty() || !metadata.is_empty() || !filters.is_empty();
+        let demand = demand(policy, asked);
+        let compiled = self.compile(&filters, &addresses)?;
+        identity.tagged = compiled.tagged;
+        let guarding = match obstacle(interface) {
+            None => Guarding::Walls(walls(&identity, compiled.walls, &groups, metadata)),
+            Some(reason) if demand == Demand::Guarded => return Err(refusal(interface, &reason)),
+            Some(reason) => Guarding::Impossible(reason),
+        };
+        Ok(InterfacePolicy {
+            kind: interface.kind,
+            mac: interface.mac,
+            target: interface.target.clone(),
+            members: members(&names, &addresses),
+            groups: names,
+            filters: filters.into_iter().map(|reference| reference.filter).collect(),
+            waits_for_address: compiled.waits_for_address,
+            addresses,
+            demand,
+            guarding,
+        })
+    }
+
+    /// The filters with what is known of the interface; its address, if nobody
+    /// says it, is what this host's own DHCP server gave it.
+    fn compile(&self, filters: &[FilterRef], addresses: &[IpAddr]) -> Result<FilterWalls, ResolveError> {
+        let mac = self.interface.mac;
+        let mut known = addresses.to_vec();
+        for family in Family::BOTH {
+            if !addresses.iter().any(|address| Family::of(*address) == family) {
+                let leased = self.host.leases.addresses(mac).into_iter();
+                known.extend(leased.filter(|address| Family::of(*address) == family));
+            }
+        }
+        let filters = Filters { library: &self.host.filters, references: filters };
+        compile_filters(&filters, mac, &known, reject_verdict(self.policy.guests.reject))
+    }
+}
+
+/// The filters of the interface: that of its XML and those of the entries about
+/// it, or the host's defaults if neither names any.
+fn filters(policy: &Policy, interface: &Interface, entries: &[&GuestEntry]) -> Vec<FilterRef> {
+    let plain = |named: &Placed<String>| FilterRef {
+        filter: named.value.clone(),
+        parameters: interface.filterref.as_ref().map(|own| own.parameters.clone()).unwrap_or_default(),
+        place: named.place.clone(),
     };
-    Ok(InterfacePolicy {
-        kind: interface.kind,
-        mac: interface.mac,
-        target: interface.target.clone(),
-        members: members(&names, &addresses),
-        groups: names,
-        addresses,
-        demand,
-        guarding,
-    })
+    let named = entries.iter().flat_map(|entry| &entry.filters).map(plain);
+    let all: Vec<_> = interface.filterref.iter().cloned().chain(named).collect();
+    if all.is_empty() { policy.guests.filters.iter().map(plain).collect() } else { all }
 }
 
 fn demand(policy: &Policy, asked: bool) -> Demand {
@@ -114,7 +154,7 @@ fn metadata_groups<'a>(policy: &'a Policy, domain: &Domain) -> Result<Vec<&'a Gr
     if policy.guests.metadata_groups == MetadataGroups::Ignore {
         return Ok(Vec::new());
     }
-    let find = |named: &crate::facts::Placed<String>| {
+    let find = |named: &Placed<String>| {
         let known = named.value.parse::<GroupName>().ok().and_then(|name| policy.groups.get(&name));
         known.ok_or_else(|| {
             let choices: Vec<_> = policy.groups.keys().map(ToString::to_string).collect();
@@ -126,8 +166,9 @@ fn metadata_groups<'a>(policy: &'a Policy, domain: &Domain) -> Result<Vec<&'a Gr
     domain.metadata_groups.iter().map(find).collect()
 }
 
-fn walls(identity: &Identity, groups: &[&Group], metadata: &[&Group]) -> Vec<Wall> {
+fn walls(identity: &Identity, filters: Vec<Wall>, groups: &[&Group], metadata: &[&Group]) -> Vec<Wall> {
     let mut walls = guards::walls(identity);
+    walls.extend(filters);
     for (layer, groups) in [(Layer::Groups, groups), (Layer::Metadata, metadata)] {
         if !groups.is_empty() {
             walls.extend(groups::walls(layer, groups));
@@ -157,6 +198,7 @@ fn identity(policy: &Policy, interface: &Interface, entries: &[&GuestEntry]) -> 
         })?,
         dhcp_server: guard(entries, "dhcp-server", policy.guests.dhcp_server, |entry| entry.dhcp_server.as_ref())?,
         ether_types: policy.guests.ethertypes.clone(),
+        tagged: Vec::new(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! What is to stand around each guest's ports: policy, facts, and the kernel's
 //! word on where each port is.
 
-use crate::facts::Domain;
 use crate::facts::policy::Policy;
+use crate::facts::{Domain, Surroundings};
 use crate::kernel::Links;
 use crate::model::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, quarantine, resolve};
 use crate::net::IfName;
@@ -35,8 +35,8 @@ pub struct Desired {
 /// # Errors
 /// The policy cannot be resolved, or an interface that must be guarded is not a
 /// port of a Linux bridge.
-pub(super) fn desired(policy: &Policy, domain: &Domain, links: &Links) -> Result<Desired, Error> {
-    let policy = resolve(policy, domain)?;
+pub(super) fn desired(policy: &Policy, host: &Surroundings, domain: &Domain, links: &Links) -> Result<Desired, Error> {
+    let policy = resolve(policy, host, domain)?;
     let mut ports = Vec::new();
     let mut unguarded = Vec::new();
     for interface in &policy.interfaces {

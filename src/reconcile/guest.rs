@@ -36,7 +36,7 @@ impl Host {
         let base = base::base(&policy, &links, self.capabilities().bridge_names);
         engine.base_chains(&base)?;
         // The ports are not there yet, or are called otherwise on another host.
-        let guest = resolve(&policy, domain)?;
+        let guest = resolve(&policy, &self.surroundings, domain)?;
         let unnamed: IfName = "unnamed".parse().map_err(|error| Error::Unguardable(format!("{error}")))?;
         for interface in &guest.interfaces {
             if let Guarding::Walls(walls) = &interface.guarding {
@@ -54,7 +54,7 @@ impl Host {
         let policy = self.policy()?;
         let _lock = self.locked()?;
         let links = self.links()?;
-        let wanted = desired(&policy, domain, &links)?;
+        let wanted = desired(&policy, &self.surroundings, domain, &links)?;
         let engine = self.engine(policy.engine)?;
         let base = base::base(&policy, &links, self.capabilities().bridge_names);
         self.release_others(&domain.uuid, &wanted)?;

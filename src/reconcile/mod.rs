@@ -18,8 +18,8 @@ use std::io;
 use std::path::Path;
 
 use crate::engine::{Engine, EngineKind, Inexpressible, Iptables, Nftables};
-use crate::facts::FactError;
 use crate::facts::policy::{EngineChoice, Policy, PolicyError};
+use crate::facts::{FactError, Surroundings};
 use crate::kernel::{
     Capabilities, Deadline, Links, Listing, Netlink, Probe, Programs, RunError, Runner, probe, read_all,
 };
@@ -103,6 +103,7 @@ impl Interfaces for Netlink {
 /// This host: its files below a root, its programs, its interfaces.
 pub struct Host {
     root: std::path::PathBuf,
+    surroundings: Surroundings,
     state: State,
     runner: Box<dyn Runner>,
     interfaces: Box<dyn Interfaces>,
@@ -117,7 +118,14 @@ impl Host {
 
     /// The same with other programs and interfaces.
     pub fn with(root: &Path, deadline: Deadline, runner: Box<dyn Runner>, interfaces: Box<dyn Interfaces>) -> Self {
-        Self { root: root.to_owned(), state: State::new(root), runner, interfaces, deadline }
+        Self {
+            root: root.to_owned(),
+            surroundings: Surroundings::new(root),
+            state: State::new(root),
+            runner,
+            interfaces,
+            deadline,
+        }
     }
 
     /// What is remembered of this host.
@@ -131,6 +139,11 @@ impl Host {
     /// A file is not as it must be.
     pub fn policy(&self) -> Result<Policy, Error> {
         Ok(Policy::load(&self.root)?)
+    }
+
+    /// What others on this host know: filters and leases.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// The interfaces as they are now.

@@ -31,7 +31,7 @@ impl Host {
     /// The policy cannot be resolved for it, or it has an interface that must be
     /// guarded and cannot be.
     pub fn desired(&self, policy: &Policy, links: &Links, domain: &Domain) -> Result<Desired, Error> {
-        desired(policy, domain, links)
+        desired(policy, &self.surroundings, domain, links)
     }
 
     /// What all ports are to share.

@@ -42,7 +42,9 @@ impl Host {
         let mut problems = Vec::new();
         for domain in guests {
             let found = match basis {
-                Basis::Policy(policy) => desired(policy, domain, links).map_err(|error| error.to_string()),
+                Basis::Policy(policy) => {
+                    desired(policy, &self.surroundings, domain, links).map_err(|error| error.to_string())
+                }
                 Basis::LastGood(reason) => Err(reason.to_owned()),
             };
             let of_guest = match found {

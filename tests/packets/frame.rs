@@ -118,8 +118,9 @@ impl Frame {
             destination_mac: self.to,
             payload: payload(&self.body),
             state,
-            // No rule of these policies asks for the rest.
-            is_reply: false,
+            // Only answers are sent in a connection that both sides have seen.
+            is_reply: state == ConnState::Established,
+            // No rule of these policies asks for it.
             connections: 1,
         }
     }

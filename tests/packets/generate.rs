@@ -30,6 +30,37 @@ const TYPES_V4: [&str; 6] =
 const TYPES_V6: [&str; 6] =
     ["\"echo-request\"", "\"128/3\"", "[\"128/1\", \"1/4\"]", "[\"nd-neighbor-solicit\", 139]", "\"128/0\"", "134"];
 
+/// Filters of libvirt's kind that a guest may refer to: chains with jumps, returns
+/// and accepts, states, and rules of both directions.
+pub const FILTERS: [(&str, &str); 3] = [
+    (
+        "pinned",
+        "<filter name='pinned' chain='root'><filterref filter='pinned-arp'/>\
+         <rule action='drop' direction='out' priority='100'>\
+         <ip match='no' srcipaddr='$IP'/></rule>\
+         <rule action='accept' direction='in' priority='200'><tcp dstportstart='80' dstportend='443'/></rule>\
+         <rule action='accept' direction='inout' priority='300'><icmp/></rule>\
+         <rule action='accept' direction='out' priority='400'><all/></rule>\
+         <rule action='drop' direction='inout' priority='1000'><all/></rule></filter>",
+    ),
+    (
+        "pinned-arp",
+        "<filter name='pinned-arp' chain='arp-pin' priority='-500'>\
+         <rule action='return' direction='out'><arp opcode='Request' arpsrcipaddr='$IP'/></rule>\
+         <rule action='accept' direction='out'><arp opcode='Reply' arpsrcipaddr='$IP'/></rule>\
+         <rule action='drop' direction='out' priority='1000'/></filter>",
+    ),
+    (
+        "six",
+        "<filter name='six' chain='ipv6'><rule action='return' direction='inout'>\
+         <ipv6 srcipaddr='fd00:100::' srcipmask='64'/></rule>\
+         <rule action='accept' direction='in'><ipv6 protocol='icmpv6' type='128' typeend='137'/></rule>\
+         <rule action='drop' direction='inout' priority='600'><ipv6 protocol='tcp' dstportstart='22'/></rule>\
+         <rule action='accept' direction='out' priority='700'><tcp-ipv6 srcportstart='1024' srcportend='65535'/></rule>\
+         <rule action='drop' direction='in' priority='800'><tcp-ipv6/></rule></filter>",
+    ),
+];
+
 /// `virt-guard.toml` and a file of `policy.d`.
 #[derive(Debug, Clone)]
 pub struct PolicyText {
@@ -176,8 +207,9 @@ pub fn domain(rng: &mut Rng, guest: &Station) -> String {
     } else {
         String::new()
     };
-    let filter = if rng.chance(15) {
-        format!("<filterref filter='clean-traffic'><parameter name='IP' value='{}'/></filterref>", guest.v4)
+    let filter = if rng.chance(50) {
+        let name = rng.pick(&FILTERS).0;
+        format!("<filterref filter='{name}'><parameter name='IP' value='{}'/></filterref>", guest.v4)
     } else {
         String::new()
     };

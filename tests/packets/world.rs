@@ -16,7 +16,7 @@ use virt_guard::model::{Guarding, Members, Wall, host_wall, resolve};
 use virt_guard::reconcile::{self, Host};
 
 use super::engines::Engine;
-use super::generate::PolicyText;
+use super::generate::{self, PolicyText};
 use super::host::HostSockets;
 use super::station::{End, GUESTS, Station};
 use super::support::Wire;
@@ -76,7 +76,12 @@ impl World {
     /// Puts the policy's files in place.
     pub fn write(&self, text: &PolicyText) {
         let folder = self.root.path().join("etc/virt-guard");
-        fs::create_dir_all(folder.join("policy.d")).expect("the folder of the policy");
+        for below in ["policy.d", "nwfilter"] {
+            fs::create_dir_all(folder.join(below)).expect("the folder of the policy");
+        }
+        for (name, xml) in generate::FILTERS {
+            fs::write(folder.join("nwfilter").join(format!("{name}.xml")), xml).expect("a filter");
+        }
         let settings = format!("engine = \"{}\"\n{}", self.engine.kind, text.settings);
         fs::write(folder.join("virt-guard.toml"), settings).expect("the settings");
         fs::write(folder.join("policy.d/generated.toml"), &text.policy).expect("the policy");
@@ -102,7 +107,7 @@ impl World {
                 assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);
             }
         }
-        Model::new(host.policy()?, domains)
+        Model::new(&host, domains)
     }
 
     /// The far end of somebody's cable.
@@ -125,12 +130,13 @@ impl World {
 }
 
 impl Model {
-    fn new(policy: Policy, domains: &[Domain]) -> Result<Self, reconcile::Error> {
+    fn new(host: &Host, domains: &[Domain]) -> Result<Self, reconcile::Error> {
+        let policy = host.policy()?;
         let mut members = Members::default();
         let mut walls = vec![Vec::new(); GUESTS.len()];
         for domain in domains {
             let number = GUESTS.iter().position(|guest| guest.name == domain.name).expect("a guest of this world");
-            for interface in resolve(&policy, domain)?.interfaces {
+            for interface in resolve(&policy, host.surroundings(), domain)?.interfaces {
                 let Guarding::Walls(found) = interface.guarding else { panic!("a guest without walls") };
                 walls[number] = found;
                 interface.members.into_iter().for_each(|(set, address)| members.insert(set, address));

@@ -107,8 +107,9 @@ impl Explain {
         let policy = host.policy()?;
         let mut known = host.guests(&[])?;
         let domain = self.domain(&mut known)?;
-        let guest = resolve(&policy, &domain)?;
-        let others: Vec<_> = known.iter().filter_map(|domain| resolve(&policy, domain).ok()).collect();
+        let guest = resolve(&policy, host.surroundings(), &domain)?;
+        let others: Vec<_> =
+            known.iter().filter_map(|domain| resolve(&policy, host.surroundings(), domain).ok()).collect();
         let ends = Ends::find(self, &domain, &guest, &others)?;
         let packet = self.packet(&ends)?;
         let decision = decide(&policy, &ends, &members(&others), &packet);

@@ -209,6 +209,8 @@ mod tests {
             target: None,
             addresses: Vec::new(),
             groups: Vec::new(),
+            filters: Vec::new(),
+            waits_for_address: false,
             members: Vec::new(),
             demand: Demand::IfPossible,
             guarding: Guarding::Walls(Vec::new()),

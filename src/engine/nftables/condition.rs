@@ -44,7 +44,7 @@ pub(super) fn print(condition: &Match, scope: Scope) -> Result<String, &'static 
         Field::DestinationMac(pattern) => mac("daddr", *pattern, is),
         Field::EtherType(kind) => format!("ether type {is}{}", ether_type(*kind)),
         Field::VlanId(id) => format!("vlan id {is}{id}"),
-        Field::Encapsulated(kind) => format!("vlan type {is}{}", ether_type(*kind)),
+        Field::Encapsulated(kind) => format!("vlan type {is}{kind:#06x}"),
         Field::StpNumber(number, range) => format!("{} {is}{}", stp(*number), numbers(*range)),
         Field::StpAddress(address, pattern) => stp_address(*address, *pattern, is),
         Field::Source(net) => format!("{ip} saddr {is}{}", net_text(*net)),

@@ -48,6 +48,16 @@ keywords! {
 }
 
 keywords! {
+    /// What to do with a packet that an nwfilter rejects, where no engine can answer.
+    Reject is "reject" {
+        /// The guest does not start.
+        Refuse = "refuse",
+        /// Every packet that is to be rejected is dropped without an answer.
+        Drop = "drop",
+    }
+}
+
+keywords! {
     /// What to do with an interface that policy applies to and no engine can guard.
     Unguardable is "unguardable" {
         /// The guest does not start.

@@ -30,7 +30,7 @@ use super::{FactError, Place, Placed};
 
 pub use group::{Group, GroupName, GroupRule, Peer};
 pub use guest::{Glob, GuestEntry, GuestMatcher};
-pub use keyword::{AntiSpoofing, EngineChoice, Guard, MetadataGroups, Unguardable, UnknownPorts};
+pub use keyword::{AntiSpoofing, EngineChoice, Guard, MetadataGroups, Reject, Unguardable, UnknownPorts};
 pub use settings::{BridgePolicy, EtherTypes, GuestDefaults, HostAllow, HostPolicy, HostService, Marks, Uplinks};
 
 /// Everything the operator's files say.

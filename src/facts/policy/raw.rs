@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::{EngineChoice, GroupName, Guard, GuestMatcher, MetadataGroups, Unguardable, UnknownPorts};
+use super::{EngineChoice, GroupName, Guard, GuestMatcher, MetadataGroups, Reject, Unguardable, UnknownPorts};
 use crate::net::{Family, Mac};
 
 /// A list of texts with their places.
@@ -72,6 +72,7 @@ pub struct RawDefaults {
     pub dhcp_server: Option<Guard>,
     pub ethertypes: Option<Spanned<OneOrMany>>,
     pub metadata_groups: Option<MetadataGroups>,
+    pub reject: Option<Reject>,
     pub unguardable: Option<Unguardable>,
 }
 

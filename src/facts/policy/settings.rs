@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::{AntiSpoofing, GroupName, Guard, MetadataGroups, Place, Placed, Unguardable, UnknownPorts};
+use super::{AntiSpoofing, GroupName, Guard, MetadataGroups, Place, Placed, Reject, Unguardable, UnknownPorts};
 use crate::net::{BridgePattern, EtherType, IfName, PortRange, Protocol, ValueError, serde_as_text};
 
 /// Five adjacent bits of the packet mark (`nfmark`), which nothing else on the
@@ -225,6 +225,8 @@ pub struct GuestDefaults {
     pub ethertypes: EtherTypes,
     /// What to do with groups in a domain's own XML.
     pub metadata_groups: MetadataGroups,
+    /// What to do with packets that an nwfilter rejects.
+    pub reject: Reject,
     /// What to do with interfaces that cannot be guarded.
     pub unguardable: Unguardable,
 }
@@ -239,6 +241,7 @@ impl Default for GuestDefaults {
             dhcp_server: Guard::Drop,
             ethertypes: EtherTypes::default(),
             metadata_groups: MetadataGroups::Ignore,
+            reject: Reject::Refuse,
             unguardable: Unguardable::Refuse,
         }
     }

@@ -36,7 +36,7 @@ fn texts(condition: &Match, line: &Line, marks: Marks) -> Result<Vec<String>, In
         Field::DestinationMac(pattern) => format!("-d {is}{pattern}"),
         Field::EtherType(kind) => format!("-p {is}{:#06x}", kind.number()),
         Field::VlanId(id) => format!("--vlan-id {is}{id}"),
-        Field::Encapsulated(kind) => format!("--vlan-encap {is}{:#06x}", kind.number()),
+        Field::Encapsulated(kind) => format!("--vlan-encap {is}{kind:#06x}"),
         Field::StpNumber(number, range) => format!("{} {is}{}", stp(*number), range.with_separator(':')),
         Field::StpAddress(StpAddress::Root, pattern) => format!("--stp-root-addr {is}{pattern}"),
         Field::StpAddress(StpAddress::Sender, pattern) => format!("--stp-sender-addr {is}{pattern}"),

@@ -87,7 +87,6 @@ impl Builder {
         for reference in &self.references {
             self.follow(reference)?;
         }
-        refuse_filters(&self.policy)?;
         Ok(self.policy)
     }
 
@@ -119,14 +118,4 @@ fn rules(source: &Source, direction: Direction, raw: &[Spanned<RawRule>]) -> Res
 fn anti_spoofing(source: &Source, raw: Option<&Texts>) -> Result<Option<BTreeSet<AntiSpoofing>>, FactError> {
     let layers = raw.map(|raw| source.values(raw)).transpose()?;
     Ok(layers.map(|layers| layers.into_iter().map(|layer| layer.value).collect()))
-}
-
-/// Filters are part of the policy's form already, but nothing compiles them:
-/// a guest must not run without what its policy asks for.
-fn refuse_filters(policy: &Policy) -> Result<(), FactError> {
-    let of_guests = policy.entries.iter().flat_map(|entry| &entry.filters);
-    match policy.guests.filters.iter().chain(of_guests).next() {
-        Some(filter) => Err(FactError::new(filter.place.clone(), "nwfilter filters are not compiled by this version")),
-        None => Ok(()),
-    }
 }

@@ -103,6 +103,7 @@ fn guests(source: &Source, raw: &RawDefaults) -> Result<GuestDefaults, FactError
         dhcp_server: raw.dhcp_server.unwrap_or(default.dhcp_server),
         ethertypes: raw.ethertypes.as_ref().map_or(Ok(default.ethertypes), |raw| ethertypes(source, raw))?,
         metadata_groups: raw.metadata_groups.unwrap_or(default.metadata_groups),
+        reject: raw.reject.unwrap_or(default.reject),
         unguardable: raw.unguardable.unwrap_or(default.unguardable),
     })
 }

@@ -59,7 +59,7 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
             "f:2:25: invalid anti-spoofing \"ipv4\", expected mac, arp or ip",
         ),
         ("[guests]\ngroups = ['web']", "f:2:11: unknown group web, no group is defined"),
-        ("[guests]\nfilters = ['clean-traffic']", "f:2:12: nwfilter filters are not compiled by this version"),
+        ("[guests]\nreject = 'x'", "f:2:10: invalid reject \"x\", expected refuse or drop"),
         ("[guests]\nrouter-advertisements = true", "f:2:25: invalid type: boolean `true`, expected a string"),
         ("[guests]\ndhcp-server = 'yes'", "f:2:15: invalid choice \"yes\", expected drop or accept"),
         ("[guests]\nethertypes = 'all'", "f:2:14: invalid ethertypes \"all\", expected \"any\" or a list"),
@@ -183,10 +183,6 @@ fn mistakes_in_groups_and_guests_say_where_and_what_would_be_right() {
         (
             "[[guest]]\nmatch = 'a'\naddresses = ['::ffff:10.0.0.1']",
             "f:3:14: ::ffff:10.0.0.1 is an IPv4-mapped address, which no guest has as its own",
-        ),
-        (
-            "[[guest]]\nmatch = 'a'\nfilters = ['clean-traffic']",
-            "f:3:12: nwfilter filters are not compiled by this version",
         ),
     ];
     assert_errors(folder, &table);

@@ -1,0 +1,136 @@
+//! The addresses that this host's own DHCP servers give to guests.
+//!
+//! In: libvirt's definitions of networks, and the leases that its dnsmasq helper
+//! keeps. Out: addresses by MAC address. What cannot be read gives no address: a
+//! guest that waits for one then goes on waiting, closed but for DHCP.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+
+use super::file;
+use super::xml::{self, Element};
+use crate::net::Mac;
+
+/// Definitions of networks, with `<host mac='…' ip='…'/>` (libvirt's formatnetwork).
+const NETWORKS: &str = "etc/libvirt/qemu/networks";
+/// `BRIDGE.status`, written by libvirt_leaseshelper at each change of a lease.
+const LEASES: &str = "var/lib/libvirt/dnsmasq";
+
+/// What the host's DHCP servers say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leases {
+    root: PathBuf,
+}
+
+/// A lease as libvirt_leaseshelper writes it (libvirt's `src/network/leaseshelper.c`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Lease {
+    ip_address: IpAddr,
+    mac_address: Option<String>,
+    /// Seconds since 1970; 0 is for ever.
+    #[serde(default)]
+    expiry_time: u64,
+}
+
+impl Leases {
+    /// Those below `root`, which is `/` but for tests.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// The addresses of `mac`: those that a network's definition reserves for it,
+    /// or else those that are leased to it now.
+    pub fn addresses(&self, mac: Mac) -> Vec<IpAddr> {
+        let reserved = self.reserved(mac);
+        if reserved.is_empty() { self.leased(mac) } else { reserved }
+    }
+
+    fn reserved(&self, mac: Mac) -> Vec<IpAddr> {
+        let networks = files(&self.root.join(NETWORKS), "xml").into_iter().filter_map(|path| {
+            let bytes = file::read(&path).ok()?;
+            xml::parse(&bytes, &path.display().to_string()).ok()
+        });
+        networks.flat_map(|network| hosts(&network, mac)).collect()
+    }
+
+    fn leased(&self, mac: Mac) -> Vec<IpAddr> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+        let is_current = |lease: &Lease| lease.expiry_time == 0 || lease.expiry_time > now;
+        let is_of = |lease: &Lease| lease.mac_address.as_deref().and_then(|text| text.parse().ok()) == Some(mac);
+        let files = files(&self.root.join(LEASES), "status").into_iter();
+        let leases = files.filter_map(|path| {
+            let bytes = file::read(&path).ok()?;
+            serde_json::from_slice::<Vec<Lease>>(&bytes).ok()
+        });
+        leases.flatten().filter(|lease| is_of(lease) && is_current(lease)).map(|lease| lease.ip_address).collect()
+    }
+}
+
+/// The files of a folder with this ending, sorted. No folder is no file.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let is_one = |path: &PathBuf| path.extension().is_some_and(|extension| extension == ending);
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).filter(is_one).collect();
+    paths.sort();
+    paths
+}
+
+fn hosts(network: &Element, mac: Mac) -> Vec<IpAddr> {
+    let ips = network.children_named("ip");
+    let hosts = ips.flat_map(|ip| ip.children_named("dhcp")).flat_map(|dhcp| dhcp.children_named("host"));
+    let own = hosts.filter(|host| host.attribute("mac").and_then(|text| text.parse().ok()) == Some(mac));
+    own.filter_map(|host| host.attribute("ip")?.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: &str = "52:54:00:00:00:07";
+
+    fn addresses(files: &[(&str, &str)]) -> Vec<String> {
+        let root = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let found = Leases::new(root.path()).addresses(MAC.parse().unwrap());
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_lease_counts_until_it_expires() {
+        let lease = |ip: &str, expiry: u64| {
+            format!(r#"{{ "ip-address": "{ip}", "mac-address": "{MAC}", "expiry-time": {expiry} }}"#)
+        };
+        let text = format!("[{}, {}, {}]", lease("10.0.0.1", 1), lease("10.0.0.2", u64::MAX), lease("10.0.0.3", 0));
+        assert_eq!(addresses(&[("var/lib/libvirt/dnsmasq/virbr0.status", &text)]), ["10.0.0.2", "10.0.0.3"]);
+    }
+
+    #[test]
+    fn what_a_network_reserves_comes_before_a_lease() {
+        let network = format!(
+            "<network><ip><dhcp><host mac='{MAC}' ip='10.0.0.9'/><host mac='52:54:00:00:00:08' ip='10.0.0.8'/>\
+             </dhcp></ip></network>"
+        );
+        let lease = format!(r#"[{{ "ip-address": "10.0.0.1", "mac-address": "{MAC}" }}]"#);
+        let files = [
+            ("etc/libvirt/qemu/networks/default.xml", network.as_str()),
+            ("var/lib/libvirt/dnsmasq/virbr0.status", lease.as_str()),
+        ];
+        assert_eq!(addresses(&files), ["10.0.0.9"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_gives_no_address() {
+        assert!(addresses(&[]).is_empty());
+        assert!(addresses(&[("var/lib/libvirt/dnsmasq/virbr0.status", "{")]).is_empty());
+        assert!(addresses(&[("etc/libvirt/qemu/networks/a.xml", "<network>")]).is_empty());
+    }
+}
