@@ -47,7 +47,7 @@ impl Known<'_> {
             let ((guarded, reason), means) = match unguardable(desired, interface) {
                 // The policy lets such a guest be, or it would not have resolved.
                 Some(reason) => ((Some(false), Some(reason)), Exit::Good),
-                None => self.applied(&domain.uuid, interface.target.as_ref()),
+                None => waiting(interface, self.applied(&domain.uuid, interface.target.as_ref())),
             };
             exit = exit.max(means);
             interfaces.push(InterfaceView {
@@ -55,6 +55,7 @@ impl Known<'_> {
                 mac: interface.mac,
                 addresses: interface.addresses.clone(),
                 groups: interface.groups.clone(),
+                filters: interface.filters.clone(),
                 guarded,
                 reason,
             });
@@ -66,8 +67,15 @@ impl Known<'_> {
     fn recorded(&self, domain: &Domain, problem: Option<String>) -> GuestView {
         let view = |interface: &Interface| {
             let (guarded, reason) = self.applied(&domain.uuid, interface.target.as_ref()).0;
-            let (addresses, groups) = (Vec::new(), Vec::new());
-            InterfaceView { port: interface.target.clone(), mac: interface.mac, addresses, groups, guarded, reason }
+            InterfaceView {
+                port: interface.target.clone(),
+                mac: interface.mac,
+                addresses: Vec::new(),
+                groups: Vec::new(),
+                filters: interface.filterref.iter().map(|reference| reference.filter.clone()).collect(),
+                guarded,
+                reason,
+            }
         };
         let interfaces = domain.interfaces.iter().map(view).collect();
         GuestView { name: domain.name.clone(), uuid: domain.uuid, interfaces, problem }
@@ -93,6 +101,16 @@ fn meaning(error: &Error) -> Exit {
     match error {
         Error::Unguardable(_) => Exit::Found,
         error => Exit::of_guest(error),
+    }
+}
+
+/// A guarded interface of which a filter wants to know the address.
+fn waiting(interface: &InterfacePolicy, (guarded, exit): (Guarded, Exit)) -> (Guarded, Exit) {
+    match guarded {
+        (Some(true), None) if interface.waits_for_address => {
+            ((Some(true), Some("but only DHCP passes until its address is known".to_owned())), exit)
+        }
+        guarded => (guarded, exit),
     }
 }
 

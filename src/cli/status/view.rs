@@ -140,6 +140,8 @@ pub struct InterfaceView {
     pub addresses: Vec<IpAddr>,
     /// The groups it is in.
     pub groups: Vec<GroupName>,
+    /// The nwfilters around it.
+    pub filters: Vec<String>,
     /// Whether its rules stand in the kernel; null if that cannot be told.
     pub guarded: Option<bool>,
     /// Why they do not, or why it cannot be told.
@@ -210,21 +212,23 @@ impl View {
         rows
     }
 
-    fn guest_rows(&self) -> Vec<[String; 7]> {
-        let heads = ["guest", "uuid", "port", "mac", "addresses", "groups", "guarded"];
+    fn guest_rows(&self) -> Vec<[String; 8]> {
+        let heads = ["guest", "uuid", "port", "mac", "addresses", "groups", "filters", "guarded"];
         let mut rows = vec![heads.map(|head| head.to_uppercase())];
         for guest in &self.guests {
             let mut first = [format!("{:?}", guest.name), guest.uuid.to_string()];
             if guest.interfaces.is_empty() {
                 let [name, uuid] = std::mem::take(&mut first);
-                rows.push([name, uuid, "-".into(), "-".into(), "-".into(), "-".into(), "no interfaces".into()]);
+                let none = || "-".to_owned();
+                rows.push([name, uuid, none(), none(), none(), none(), none(), "no interfaces".to_owned()]);
             }
             for interface in &guest.interfaces {
                 let [name, uuid] = std::mem::take(&mut first);
                 let port = interface.port.as_ref().map_or("-".to_owned(), ToString::to_string);
                 let guarded = interface.words();
                 let (addresses, groups) = (words(&interface.addresses), words(&interface.groups));
-                rows.push([name, uuid, port, interface.mac.to_string(), addresses, groups, guarded]);
+                let filters: Vec<_> = interface.filters.iter().map(|name| name.escape_debug()).collect();
+                rows.push([name, uuid, port, interface.mac.to_string(), addresses, groups, words(&filters), guarded]);
             }
         }
         rows
@@ -235,6 +239,7 @@ impl InterfaceView {
     fn words(&self) -> String {
         let reason = self.reason.as_deref().unwrap_or_default();
         match self.guarded {
+            Some(true) if self.reason.is_some() => format!("yes, {reason}"),
             Some(true) => "yes".to_owned(),
             Some(false) => format!("NO: {reason}"),
             None => format!("unsure: {reason}"),
@@ -259,6 +264,7 @@ mod tests {
             mac: "52:54:00:00:00:01".parse().unwrap(),
             addresses: vec!["10.0.0.1".parse().unwrap()],
             groups: vec!["web".parse().unwrap()],
+            filters: vec!["clean-traffic".to_owned()],
             guarded: Some(reason.is_none()),
             reason: reason.map(str::to_owned),
         };
@@ -308,9 +314,9 @@ br100    br100   eth1   uplink
                  vnet0  guest "a\u{1b}[2J"
 virbr*   -       -
 
-GUEST         UUID                                  PORT   MAC                ADDRESSES  GROUPS  GUARDED
-"a\u{1b}[2J"  c7a5fdbd-edaf-9455-926a-d65c16db1809  vnet0  52:54:00:00:00:01  10.0.0.1   web     yes
-                                                    vnet1  52:54:00:00:00:01  10.0.0.1   web     NO: no rules were applied
+GUEST         UUID                                  PORT   MAC                ADDRESSES  GROUPS  FILTERS        GUARDED
+"a\u{1b}[2J"  c7a5fdbd-edaf-9455-926a-d65c16db1809  vnet0  52:54:00:00:00:01  10.0.0.1   web     clean-traffic  yes
+                                                    vnet1  52:54:00:00:00:01  10.0.0.1   web     clean-traffic  NO: no rules were applied
 "#;
         assert_eq!(view().to_string(), expected);
     }
