@@ -1,10 +1,13 @@
-//! The outside world as typed values: domain XML and policy files.
+//! The outside world as typed values: domain XML, filters and policy files.
 //!
 //! In: bytes that somebody else wrote. Out: what they say, checked, each piece
 //! with the [`Place`] it was read from. Nothing here decides what it means for
 //! a packet; that is the model's.
 
 pub mod domain;
+mod file;
+mod keywords;
+pub mod nwfilter;
 mod place;
 pub mod policy;
 pub mod running;

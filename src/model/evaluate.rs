@@ -9,23 +9,38 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::packet::{ConnState, IcmpMessage, IpPacket, Packet, Transport};
-use super::rule::{Field, Layer, Match, Origin, Rule, Scope, Sense, SetName, State, Verdict, Wall};
+use super::field::{CtState, CtWay, Field, Match, Sense, SetEnd, SetName, State, StpAddress, StpNumber};
+use super::packet::{Arp, ArpAddresses, Bpdu, ConnState, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
+use super::rule::{Layer, Origin, Rule, Scope, Target, Verdict, Wall};
 use crate::net::{Direction, IcmpType, PortRange};
 
-/// Who is in which group, by address.
+/// Who is in which group, by address, and what is in the operator's sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Members(BTreeMap<SetName, BTreeSet<IpAddr>>);
+pub struct Members {
+    groups: BTreeMap<SetName, BTreeSet<IpAddr>>,
+    ipsets: BTreeMap<String, BTreeSet<Vec<IpAddr>>>,
+}
 
 impl Members {
     /// Notes that `address` belongs to a member.
     pub fn insert(&mut self, set: SetName, address: IpAddr) {
-        self.0.entry(set).or_default().insert(address);
+        self.groups.entry(set).or_default().insert(address);
     }
 
     /// Whether `address` belongs to a member.
     pub fn contains(&self, set: &SetName, address: IpAddr) -> bool {
-        self.0.get(set).is_some_and(|addresses| addresses.contains(&address))
+        self.groups.get(set).is_some_and(|addresses| addresses.contains(&address))
+    }
+
+    /// Notes that the operator's set `name` has the element of these addresses.
+    pub fn insert_ipset(&mut self, name: &str, element: &[IpAddr]) {
+        self.ipsets.entry(name.to_owned()).or_default().insert(element.to_vec());
+    }
+
+    fn ipset_contains(&self, name: &str, ends: &[SetEnd], ip: &IpPacket) -> bool {
+        let end = |end: &SetEnd| if *end == SetEnd::Src { ip.source } else { ip.destination };
+        let element: Vec<_> = ends.iter().map(end).collect();
+        self.ipsets.get(name).is_some_and(|elements| elements.contains(&element))
     }
 }
 
@@ -55,7 +70,7 @@ pub fn evaluate_walls<'a>(walls: impl IntoIterator<Item = &'a Wall>, members: &M
         Decision { verdict: Verdict::Accept, layer: None, origin: Origin::built_in("no rule applies to this port") };
     for wall in walls {
         decision = decide(wall, members, packet);
-        if decision.verdict == Verdict::Drop {
+        if decision.verdict != Verdict::Accept {
             break;
         }
     }
@@ -63,9 +78,27 @@ pub fn evaluate_walls<'a>(walls: impl IntoIterator<Item = &'a Wall>, members: &M
 }
 
 fn decide(wall: &Wall, members: &Members, packet: &Packet) -> Decision {
-    let rule = wall.rules.iter().find(|rule| applies(rule, members, packet));
-    let (verdict, origin) = rule.map_or((wall.otherwise, &wall.otherwise_origin), |rule| (rule.verdict, &rule.origin));
+    let (verdict, origin) =
+        walk(wall, &wall.rules, members, packet).unwrap_or((wall.otherwise, &wall.otherwise_origin));
     Decision { verdict, layer: Some(wall.layer), origin: origin.clone() }
+}
+
+/// What the rules decide, if they do.
+fn walk<'a>(wall: &'a Wall, rules: &'a [Rule], members: &Members, packet: &Packet) -> Option<(Verdict, &'a Origin)> {
+    for rule in rules.iter().filter(|rule| applies(rule, members, packet)) {
+        match rule.target {
+            Target::Verdict(verdict) => return Some((verdict, &rule.origin)),
+            Target::Return => return None,
+            Target::Jump(number) => {
+                let branch = wall.branches.get(number);
+                let decided = branch.and_then(|branch| walk(wall, &branch.rules, members, packet));
+                if decided.is_some() {
+                    return decided;
+                }
+            }
+        }
+    }
+    None
 }
 
 fn applies(rule: &Rule, members: &Members, packet: &Packet) -> bool {
@@ -88,22 +121,92 @@ fn holds(condition: &Match, members: &Members, packet: &Packet) -> bool {
 
 fn has(field: &Field, members: &Members, packet: &Packet) -> Option<bool> {
     let ip = packet.ip();
-    let arp = packet.arp();
     Some(match field {
-        Field::SourceMac(mac) => packet.source_mac == *mac,
-        Field::ArpOperation(operation) => arp?.operation == *operation,
-        Field::ArpSenderMac(mac) => arp?.sender_mac == *mac,
-        Field::ArpSenderIp(address) => arp?.sender_ip == *address,
+        Field::SourceMac(pattern) => pattern.matches(packet.source_mac),
+        Field::DestinationMac(pattern) => pattern.matches(packet.destination_mac),
+        Field::EtherType(kind) => packet.ether_type() == Some(*kind),
+        Field::VlanId(id) => vlan(packet)?.id == *id,
+        Field::Encapsulated(kind) => vlan(packet)?.encapsulated == kind.number(),
+        Field::StpNumber(number, range) => range.contains(stp_number(*number, bpdu(packet)?)?),
+        Field::StpAddress(address, pattern) => pattern.matches(stp_address(*address, bpdu(packet)?)?),
         Field::Source(net) => within(*net, ip?.source),
         Field::Destination(net) => within(*net, ip?.destination),
+        Field::SourceRange(range) => range.contains(ip?.source),
+        Field::DestinationRange(range) => range.contains(ip?.destination),
+        Field::Dscp(dscp) => ip?.dscp == *dscp,
         Field::SourceIn(set) => members.contains(set, ip?.source),
         Field::DestinationIn(set) => members.contains(set, ip?.destination),
         Field::Protocol(protocol) => ip?.protocol() == *protocol,
         Field::SourcePort(range) => range_has(*range, ports(ip?)?.0),
         Field::DestinationPort(range) => range_has(*range, ports(ip?)?.1),
         Field::Icmp(kind) => icmp_has(*kind, icmp(ip?)?),
+        Field::IcmpRange(range) => {
+            let message = icmp(ip?)?;
+            range.contains(IcmpType { number: message.number, code: Some(message.code) })
+        }
+        Field::TcpFlags { mask, set } => tcp(ip?)?.flags & mask == *set,
+        Field::TcpOption(kind) => tcp(ip?)?.option == Some(*kind),
         Field::NeighbourTarget(address) => !ip?.extension_headers && icmp(ip?)?.target? == *address,
         Field::State(state) => ip.is_some() && state_is(*state, packet.state),
+        Field::CtState(states) => ip.is_some() && states.iter().any(|state| ct_state_is(*state, packet.state)),
+        Field::CtWay(way) => is_tracked(packet) && (*way == CtWay::Reply) == packet.is_reply,
+        Field::ConnectionsAbove(limit) => is_tracked(packet) && packet.connections > *limit,
+        Field::IpSet(name, ends) => members.ipset_contains(name, ends, ip?),
+        field => return arp_has(field, packet.arp()?),
+    })
+}
+
+fn arp_has(field: &Field, arp: &Arp) -> Option<bool> {
+    let addresses = || -> Option<ArpAddresses> { arp.addresses };
+    Some(match field {
+        Field::ArpHardware(hardware) => arp.hardware == *hardware,
+        Field::ArpProtocol(protocol) => arp.protocol == *protocol,
+        Field::ArpOperation(operation) => arp.operation == *operation,
+        Field::ArpSenderMac(mac) => addresses()?.sender_mac == *mac,
+        Field::ArpTargetMac(mac) => addresses()?.target_mac == *mac,
+        Field::ArpSenderIp(net) => net.contains(&addresses()?.sender_ip),
+        Field::ArpTargetIp(net) => net.contains(&addresses()?.target_ip),
+        Field::ArpGratuitous => addresses()?.sender_ip == addresses()?.target_ip,
+        _ => return None,
+    })
+}
+
+fn vlan(packet: &Packet) -> Option<&Vlan> {
+    match &packet.payload {
+        Payload::Vlan(vlan) => Some(vlan),
+        _ => None,
+    }
+}
+
+fn bpdu(packet: &Packet) -> Option<&Bpdu> {
+    match &packet.payload {
+        Payload::Stp(bpdu) => Some(bpdu),
+        _ => None,
+    }
+}
+
+/// What stands behind the type is there only in a configuration.
+fn stp_number(number: StpNumber, bpdu: &Bpdu) -> Option<u32> {
+    if number == StpNumber::Type {
+        return Some(bpdu.kind.into());
+    }
+    (bpdu.kind == 0).then(|| match number {
+        StpNumber::Type | StpNumber::Flags => bpdu.flags.into(),
+        StpNumber::RootPriority => bpdu.root.0.into(),
+        StpNumber::RootCost => bpdu.root_cost,
+        StpNumber::SenderPriority => bpdu.sender.0.into(),
+        StpNumber::Port => bpdu.port.into(),
+        StpNumber::Age => bpdu.times[0].into(),
+        StpNumber::MaxAge => bpdu.times[1].into(),
+        StpNumber::HelloTime => bpdu.times[2].into(),
+        StpNumber::ForwardDelay => bpdu.times[3].into(),
+    })
+}
+
+fn stp_address(address: StpAddress, bpdu: &Bpdu) -> Option<crate::net::Mac> {
+    (bpdu.kind == 0).then_some(match address {
+        StpAddress::Root => bpdu.root.1,
+        StpAddress::Sender => bpdu.sender.1,
     })
 }
 
@@ -138,4 +241,25 @@ fn state_is(state: State, packet: ConnState) -> bool {
         State::Established => matches!(packet, ConnState::Established | ConnState::Related),
         State::Invalid => packet == ConnState::Invalid,
     }
+}
+
+fn tcp(ip: &IpPacket) -> Option<Tcp> {
+    match ip.transport {
+        Transport::Ports { protocol: crate::net::Protocol::TCP, tcp, .. } => Some(tcp),
+        _ => None,
+    }
+}
+
+fn ct_state_is(state: CtState, packet: ConnState) -> bool {
+    match state {
+        CtState::New => packet == ConnState::New,
+        CtState::Established => packet == ConnState::Established,
+        CtState::Related => packet == ConnState::Related,
+        CtState::Invalid => packet == ConnState::Invalid,
+    }
+}
+
+/// Whether the packet belongs to a connection that conntrack knows.
+fn is_tracked(packet: &Packet) -> bool {
+    packet.ip().is_some() && !matches!(packet.state, ConnState::Invalid | ConnState::Untracked)
 }

@@ -7,8 +7,9 @@
 use crate::facts::policy::{Group, GroupRule, Peer};
 use crate::net::{Direction, Family};
 
+use super::field::{Field, Match, SetName, State};
 use super::guards::{dhcp_ports, icmpv6, udp};
-use super::rule::{Field, Layer, Match, Origin, Rule, Scope, SetName, State, Verdict, Wall};
+use super::rule::{Layer, Origin, Rule, Scope, Verdict, Wall};
 
 /// ICMPv6 that a guest must hear: listener query, router and neighbour discovery.
 const HEARD: [u8; 4] = [130, 134, 135, 136];
@@ -33,7 +34,7 @@ fn wall(layer: Layer, direction: Direction, groups: &[&Group]) -> Wall {
     // Not the wall's own verdict: that would drop ARP as well.
     rules.extend(Family::BOTH.map(|family| Rule::new(Scope::Ip(family), [], Verdict::Drop, &nothing)));
     let otherwise_origin = Origin::built_in("groups are about IP only");
-    Wall { layer, direction, rules, otherwise: Verdict::Accept, otherwise_origin }
+    Wall { layer, direction, rules, branches: Vec::new(), otherwise: Verdict::Accept, otherwise_origin }
 }
 
 /// Replies pass, and what conntrack cannot place does not.
@@ -94,7 +95,7 @@ fn expand(rule: &GroupRule, direction: Direction, label: &str) -> Vec<Rule> {
             details(rule).into_iter().map(move |detail| {
                 let fields = peer.iter().cloned().chain(detail);
                 let matches = fields.map(Match::is).collect();
-                Rule { scope: Scope::Ip(family), matches, verdict: Verdict::Accept, origin: origin.clone() }
+                Rule { scope: Scope::Ip(family), matches, target: Verdict::Accept.into(), origin: origin.clone() }
             })
         })
         .collect()

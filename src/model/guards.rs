@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::facts::policy::{EtherTypes, Guard};
 use crate::net::{Direction, EtherType, Family, IcmpType, Mac, PortRange, Protocol, host_net};
 
-use super::rule::{Field, Layer, Match, Origin, Rule, Scope, Verdict, Wall};
+use super::field::{Field, Match};
+use super::rule::{Layer, Origin, Rule, Scope, Verdict, Wall};
 
 /// Neighbour advertisement (RFC 4861, section 4.4).
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
@@ -83,7 +84,7 @@ fn frames(direction: Direction, mut rules: Vec<Rule>, allowed: &EtherTypes) -> W
             Verdict::Drop
         }
     };
-    Wall { layer: Layer::Frame, direction, rules, otherwise, otherwise_origin: origin }
+    Wall { layer: Layer::Frame, direction, rules, branches: Vec::new(), otherwise, otherwise_origin: origin }
 }
 
 /// No rule looks behind a VLAN tag, so nothing may pass behind one.
@@ -94,8 +95,8 @@ fn tagged() -> Vec<Rule> {
 
 fn foreign_mac(mac: Mac) -> Rule {
     let origin = Origin::built_in("anti-spoofing mac");
-    let matches = vec![Match::is_not(Field::SourceMac(mac))];
-    Rule { scope: Scope::Any, matches, verdict: Verdict::Drop, origin }
+    let matches = vec![Match::is_not(Field::SourceMac(mac.into()))];
+    Rule { scope: Scope::Any, matches, target: Verdict::Drop.into(), origin }
 }
 
 /// An ARP sender is the guest's MAC address with one of its addresses, or with
@@ -107,7 +108,7 @@ fn arp(identity: &Identity) -> Vec<Rule> {
     let mut rules = match identity.addresses {
         None => vec![Rule::new(scope, [mac], Verdict::Accept, &origin)],
         Some(_) => arp_senders(identity)
-            .map(|ip| Rule::new(scope, [mac.clone(), Field::ArpSenderIp(ip)], Verdict::Accept, &origin))
+            .map(|ip| Rule::new(scope, [mac.clone(), Field::ArpSenderIp(ip.into())], Verdict::Accept, &origin))
             .collect(),
     };
     rules.push(Rule::new(scope, [], Verdict::Drop, &origin));
@@ -141,7 +142,14 @@ fn addresses_out(identity: &Identity) -> Wall {
         rules.extend(Family::BOTH.into_iter().flat_map(|family| sources(identity, family)));
     }
     let otherwise_origin = Origin::built_in("anti-spoofing ip");
-    Wall { layer: Layer::Address, direction: Direction::Out, rules, otherwise: Verdict::Accept, otherwise_origin }
+    Wall {
+        layer: Layer::Address,
+        direction: Direction::Out,
+        rules,
+        branches: Vec::new(),
+        otherwise: Verdict::Accept,
+        otherwise_origin,
+    }
 }
 
 fn dhcp_server(family: Family, verdict: Verdict) -> Rule {
@@ -171,7 +179,7 @@ pub(super) fn udp(source: u16, destination: u16) -> [Field; 3] {
 pub(super) fn icmpv6<const N: usize>(kind: u8, more: [Field; N], verdict: Verdict, origin: &Origin) -> Rule {
     let message = [Field::Protocol(Protocol::ICMPV6), Field::Icmp(IcmpType::any_code(kind))];
     let matches = more.into_iter().chain(message).map(Match::is).collect();
-    Rule { scope: Scope::Ip(Family::V6), matches, verdict, origin: origin.clone() }
+    Rule { scope: Scope::Ip(Family::V6), matches, target: verdict.into(), origin: origin.clone() }
 }
 
 /// Packets of `family` bear one of the guest's addresses, or none yet where the
@@ -209,5 +217,12 @@ fn neighbour_out(identity: &Identity) -> Wall {
     let mut rules: Vec<Rule> = own.map(claim).collect();
     rules.push(icmpv6(NEIGHBOUR_ADVERTISEMENT, [], Verdict::Drop, &origin));
     let otherwise = Verdict::Accept;
-    Wall { layer: Layer::Neighbour, direction: Direction::Out, rules, otherwise, otherwise_origin: origin }
+    Wall {
+        layer: Layer::Neighbour,
+        direction: Direction::Out,
+        rules,
+        branches: Vec::new(),
+        otherwise,
+        otherwise_origin: origin,
+    }
 }

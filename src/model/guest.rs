@@ -9,7 +9,8 @@ use crate::facts::domain::{InterfaceKind, Uuid};
 use crate::facts::policy::GroupName;
 use crate::net::{Direction, IfName, Mac};
 
-use super::rule::{Layer, Origin, SetName, Verdict, Wall};
+use super::field::SetName;
+use super::rule::{Layer, Origin, Verdict, Wall};
 
 /// Which guest. The name is for people; the UUID is what counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +88,7 @@ pub fn quarantine(reason: &str) -> Vec<Wall> {
         layer,
         direction,
         rules: Vec::new(),
+        branches: Vec::new(),
         otherwise: Verdict::Drop,
         otherwise_origin: Origin::built_in(&format!("quarantine: {reason}")),
     };

@@ -3,9 +3,10 @@
 use crate::facts::policy::{HostPolicy, HostService};
 use crate::net::{Direction, Family, IcmpType, PortRange, Protocol};
 
+use super::field::Field;
 use super::groups::state_rules;
 use super::guards::{dhcp_ports, icmpv6};
-use super::rule::{Field, Layer, Origin, Rule, Scope, Verdict, Wall};
+use super::rule::{Layer, Origin, Rule, Scope, Verdict, Wall};
 
 /// Without these a guest and its host cannot find each other by IPv6: listener
 /// reports, router and neighbour solicitation, neighbour advertisement.
@@ -31,6 +32,7 @@ pub fn host_wall(policy: &HostPolicy) -> Wall {
         layer: Layer::Host,
         direction: Direction::Out,
         rules,
+        branches: Vec::new(),
         otherwise: Verdict::Drop,
         otherwise_origin: Origin::built_in("the host does not allow this to guests"),
     }

@@ -6,6 +6,7 @@
 //! here knows nftables, iptables, chains or names of chains.
 
 mod evaluate;
+mod field;
 mod groups;
 mod guards;
 mod guest;
@@ -15,8 +16,9 @@ mod resolve;
 mod rule;
 
 pub use evaluate::{Decision, Members, evaluate, evaluate_walls};
+pub use field::{CtState, CtWay, Field, Match, Sense, SetEnd, SetName, State, StpAddress, StpNumber};
 pub use guest::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, quarantine};
 pub use host::host_wall;
-pub use packet::{Arp, ConnState, IcmpMessage, IpPacket, Packet, Payload, Transport};
+pub use packet::{Arp, ArpAddresses, Bpdu, ConnState, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
 pub use resolve::{ResolveError, resolve};
-pub use rule::{Field, Layer, Match, Origin, Rule, Scope, Sense, SetName, State, Verdict, Wall};
+pub use rule::{Branch, Layer, Origin, Rule, Scope, Target, Verdict, Wall};

@@ -19,15 +19,59 @@ pub enum ConnState {
     Untracked,
 }
 
-/// An Ethernet/IPv4 ARP or RARP packet, as far as rules look at it.
+/// An ARP or RARP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Arp {
+    /// Hardware type; 1 is Ethernet.
+    pub hardware: u16,
+    /// Protocol type; 0x0800 is IPv4.
+    pub protocol: u16,
     /// 1 request, 2 reply, 3 reverse request, 4 reverse reply.
     pub operation: u16,
+    /// The addresses in it, if it is Ethernet/IPv4 with lengths of 6 and 4; the
+    /// layout of any other is not known.
+    pub addresses: Option<ArpAddresses>,
+}
+
+/// The addresses in an Ethernet/IPv4 ARP or RARP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ArpAddresses {
     /// Hardware address of the sender.
     pub sender_mac: Mac,
     /// Protocol address of the sender.
     pub sender_ip: Ipv4Addr,
+    /// Hardware address of the target.
+    pub target_mac: Mac,
+    /// Protocol address of the target.
+    pub target_ip: Ipv4Addr,
+}
+
+/// An 802.1Q tag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Vlan {
+    /// The VLAN, 0 to 4095.
+    pub id: u16,
+    /// The type of what follows the tag.
+    pub encapsulated: u16,
+}
+
+/// A spanning tree BPDU in an 802.3 frame, with the fields of a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Bpdu {
+    /// Type; the rest is there only in a configuration, which is 0.
+    pub kind: u8,
+    /// Flags.
+    pub flags: u8,
+    /// Priority and address of the root bridge.
+    pub root: (u16, Mac),
+    /// Cost of the way to the root.
+    pub root_cost: u32,
+    /// Priority and address of the sending bridge.
+    pub sender: (u16, Mac),
+    /// Port of the sender.
+    pub port: u16,
+    /// Age, maximum age, hello time and forward delay, in 1/256 s.
+    pub times: [u16; 4],
 }
 
 /// An ICMP or ICMPv6 message.
@@ -41,6 +85,15 @@ pub struct IcmpMessage {
     pub target: Option<Ipv6Addr>,
 }
 
+/// What rules see of a TCP header beside its ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Tcp {
+    /// FIN 1, SYN 2, RST 4, PSH 8, ACK 0x10, URG 0x20 (RFC 9293).
+    pub flags: u8,
+    /// The kind of an option that is there, beside padding.
+    pub option: Option<u8>,
+}
+
 /// What an IP packet carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -52,6 +105,8 @@ pub enum Transport {
         source: u16,
         /// Destination port.
         destination: u16,
+        /// The rest of a TCP header; nothing for the others.
+        tcp: Tcp,
     },
     /// ICMP in an IPv4 packet, ICMPv6 in an IPv6 packet.
     Icmp(IcmpMessage),
@@ -68,6 +123,8 @@ pub struct IpPacket {
     pub destination: IpAddr,
     /// What it carries.
     pub transport: Transport,
+    /// Differentiated services code point, 0 to 63.
+    pub dscp: u8,
     /// Whether IPv6 extension headers stand before what it carries.
     pub extension_headers: bool,
 }
@@ -90,14 +147,17 @@ impl IpPacket {
 /// What a frame carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Payload {
-    /// Ethernet/IPv4 ARP.
+    /// ARP.
     Arp(Arp),
-    /// Ethernet/IPv4 RARP.
+    /// RARP.
     Rarp(Arp),
+    /// An 802.1Q tag with whatever is behind it.
+    Vlan(Vlan),
+    /// A BPDU of the spanning tree protocol, in an 802.3 frame.
+    Stp(Bpdu),
     /// IPv4 or IPv6.
     Ip(IpPacket),
-    /// Another type; also a VLAN tag with whatever is behind it, and an ARP
-    /// packet of other hardware or another protocol.
+    /// Another type; also a service tag (802.1ad) with whatever is behind it.
     Other(EtherType),
     /// An IEEE 802.3 frame, which has a length where others have a type.
     Length,
@@ -108,10 +168,16 @@ pub enum Payload {
 pub struct Packet {
     /// Source MAC address of the frame.
     pub source_mac: Mac,
+    /// Destination MAC address of the frame.
+    pub destination_mac: Mac,
     /// What it carries.
     pub payload: Payload,
     /// The state of its connection; meaningless unless it is IP.
     pub state: ConnState,
+    /// Whether it goes back to the one who began the connection.
+    pub is_reply: bool,
+    /// How many connections have its source address, its own included.
+    pub connections: u32,
 }
 
 impl Packet {
@@ -121,8 +187,9 @@ impl Packet {
             Payload::Arp(_) => Some(EtherType::ARP),
             Payload::Rarp(_) => Some(EtherType::RARP),
             Payload::Ip(ip) => Some(ip.family().ether_type()),
+            Payload::Vlan(_) => Some(EtherType::VLAN),
             Payload::Other(ether_type) => Some(*ether_type),
-            Payload::Length => None,
+            Payload::Stp(_) | Payload::Length => None,
         }
     }
 

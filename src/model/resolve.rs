@@ -11,10 +11,11 @@ use crate::facts::policy::{AntiSpoofing, Group, GroupName, Guard, GuestEntry, Me
 use crate::facts::{FactError, Place};
 use crate::net::Family;
 
+use super::field::SetName;
 use super::groups;
 use super::guards::{self, Identity};
 use super::guest::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy};
-use super::rule::{Layer, SetName, Wall};
+use super::rule::{Layer, Wall};
 
 /// Why a guest's policy cannot be resolved. Its ports must stay closed then.
 pub type ResolveError = FactError;

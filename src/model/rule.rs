@@ -5,14 +5,12 @@
 //! `accept` ends one wall only, and no layer can open what another closed.
 
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::field::{Field, Match};
 use crate::facts::Place;
-use crate::facts::policy::GroupName;
-use crate::net::{Direction, EtherType, Family, IcmpType, Mac, PortRange, Protocol};
+use crate::net::{Direction, EtherType, Family};
 
 /// The layers, in the order in which a packet meets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -20,10 +18,14 @@ use crate::net::{Direction, EtherType, Family, IcmpType, Mac, PortRange, Protoco
 pub enum Layer {
     /// What kind of frame it is and whose MAC address it bears; ARP.
     Frame,
+    /// nwfilter rules about frames: mac, vlan, stp, arp, rarp, ip, ipv6.
+    Ethernet,
     /// Whose IP address it bears; what only a router or a DHCP server may say.
     Address,
     /// Whose IPv6 address a neighbour advertisement claims.
     Neighbour,
+    /// nwfilter rules about IP packets: tcp, udp, …, all.
+    Ip,
     /// Security groups of the policy.
     Groups,
     /// Security groups of the domain's own metadata, which can only restrict.
@@ -36,8 +38,10 @@ impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Frame => "frame",
+            Self::Ethernet => "ethernet",
             Self::Address => "address",
             Self::Neighbour => "neighbour",
+            Self::Ip => "ip",
             Self::Groups => "groups",
             Self::Metadata => "metadata",
             Self::Host => "host",
@@ -53,6 +57,8 @@ pub enum Verdict {
     Accept,
     /// It is gone, whatever other walls would say.
     Drop,
+    /// It is gone, and its sender is told so.
+    Reject,
 }
 
 impl fmt::Display for Verdict {
@@ -60,7 +66,27 @@ impl fmt::Display for Verdict {
         f.pad(match self {
             Self::Accept => "accept",
             Self::Drop => "drop",
+            Self::Reject => "reject",
         })
+    }
+}
+
+/// What a rule does with a packet that it matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// The wall has decided.
+    Verdict(Verdict),
+    /// The branch has nothing to say of it; the wall goes on behind the jump.
+    Return,
+    /// The branch with this number of the wall's is asked, and if it does not
+    /// decide, the wall goes on.
+    Jump(usize),
+}
+
+impl From<Verdict> for Target {
+    fn from(verdict: Verdict) -> Self {
+        Self::Verdict(verdict)
     }
 }
 
@@ -74,88 +100,6 @@ pub enum Scope {
     Ether(EtherType),
     /// Untagged frames of an IP family.
     Ip(Family),
-}
-
-/// Whether a field is to be so or not to be so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Sense {
-    /// The field has the value.
-    Is,
-    /// The field is there and has another value.
-    IsNot,
-}
-
-/// The state of the connection that a packet belongs to, as conntrack says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum State {
-    /// Part of a connection that both sides have seen, or related to one.
-    Established,
-    /// Nothing that conntrack can place.
-    Invalid,
-}
-
-/// The addresses of one family that the members of a security group have.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SetName {
-    /// The group.
-    pub group: GroupName,
-    /// The family.
-    pub family: Family,
-}
-
-/// A part of a packet and the value it is held against.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Field {
-    /// Source MAC address of the frame.
-    SourceMac(Mac),
-    /// Operation of an Ethernet/IPv4 ARP or RARP packet (RFC 826, RFC 903).
-    ArpOperation(u16),
-    /// Hardware address of the sender inside an Ethernet/IPv4 ARP or RARP packet.
-    ArpSenderMac(Mac),
-    /// Protocol address of the sender inside an Ethernet/IPv4 ARP packet.
-    ArpSenderIp(Ipv4Addr),
-    /// Source address.
-    Source(IpNet),
-    /// Destination address.
-    Destination(IpNet),
-    /// Source address is one of a group's members.
-    SourceIn(SetName),
-    /// Destination address is one of a group's members.
-    DestinationIn(SetName),
-    /// Protocol of the payload, behind extension headers if there are any.
-    Protocol(Protocol),
-    /// Source port.
-    SourcePort(PortRange),
-    /// Destination port.
-    DestinationPort(PortRange),
-    /// Message type of ICMP or ICMPv6, whichever the rule's family speaks.
-    Icmp(IcmpType),
-    /// Target address of a neighbour advertisement that follows the IPv6 header
-    /// directly. Behind an extension header no target counts as known.
-    NeighbourTarget(Ipv6Addr),
-    /// State of the connection.
-    State(State),
-}
-
-/// One condition of a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Match {
-    /// Whether the field must have the value or must not.
-    pub sense: Sense,
-    /// The field and the value.
-    pub field: Field,
-}
-
-impl Match {
-    /// The field has the value.
-    pub const fn is(field: Field) -> Self {
-        Self { sense: Sense::Is, field }
-    }
-
-    /// The field has another value.
-    pub const fn is_not(field: Field) -> Self {
-        Self { sense: Sense::IsNot, field }
-    }
 }
 
 /// Where a rule comes from, for people: what it is, and the line that asked for it.
@@ -196,15 +140,15 @@ pub struct Rule {
     /// What must hold, all of it.
     pub matches: Vec<Match>,
     /// What becomes of the packet.
-    pub verdict: Verdict,
+    pub target: Target,
     /// Why it is there.
     pub origin: Origin,
 }
 
 impl Rule {
     /// A rule about the frames of `scope` that satisfy all of `fields`.
-    pub fn new<const N: usize>(scope: Scope, fields: [Field; N], verdict: Verdict, origin: &Origin) -> Self {
-        Self { scope, matches: fields.map(Match::is).into(), verdict, origin: origin.clone() }
+    pub fn new<const N: usize>(scope: Scope, fields: [Field; N], target: impl Into<Target>, origin: &Origin) -> Self {
+        Self { scope, matches: fields.map(Match::is).into(), target: target.into(), origin: origin.clone() }
     }
 
     /// The IP family that the rule is about, if it is about one.
@@ -225,8 +169,19 @@ pub struct Wall {
     pub direction: Direction,
     /// The rules; the first that matches decides.
     pub rules: Vec<Rule>,
+    /// Lists of rules that a rule of `rules` may jump to. They jump nowhere.
+    pub branches: Vec<Branch>,
     /// What becomes of a packet that no rule matches.
     pub otherwise: Verdict,
     /// Why that is so.
     pub otherwise_origin: Origin,
+}
+
+/// Rules that only some packets of a wall are held against: a chain of nwfilter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branch {
+    /// The chain's name, as the filters call it.
+    pub name: String,
+    /// The rules; the first that matches decides. If none does, the wall goes on.
+    pub rules: Vec<Rule>,
 }

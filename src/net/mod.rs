@@ -7,12 +7,14 @@ mod ethernet;
 mod ifname;
 mod ip;
 mod mac;
+mod pattern;
 mod protocol;
 
 pub use ethernet::EtherType;
 pub use ifname::{BridgePattern, IfName};
 pub use ip::{Direction, Family, host_net, parse_net};
 pub use mac::Mac;
+pub use pattern::{AddressRange, IcmpRange, MacPattern, NumberRange};
 pub use protocol::{IcmpType, PortRange, Protocol};
 
 /// A text that is none of the values expected in its place.

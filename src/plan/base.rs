@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::chain::Chain;
 use super::name::Name;
-use super::port::Chain;
 use crate::facts::policy::{Marks, UnknownPorts};
 use crate::model::{SetName, Wall};
 use crate::net::{BridgePattern, Direction, IfName};
@@ -42,7 +42,7 @@ pub struct Base {
 impl Base {
     /// The chain that stands around the host's services.
     pub fn host_chain(wall: &Wall) -> Chain {
-        Chain::new(Name::base("host"), wall)
+        Chain::plain(Name::base("host"), wall)
     }
 
     /// The chain through which all packets of `direction` enter.

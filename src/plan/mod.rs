@@ -5,6 +5,7 @@
 //! room knows that order and makes names; it knows no program and no syntax.
 
 mod base;
+mod chain;
 mod dispatch;
 mod name;
 mod port;
@@ -14,9 +15,10 @@ use std::collections::BTreeSet;
 use crate::net::IfName;
 
 pub use base::{Base, GuardedBridge};
+pub use chain::{Act, Chain, Line};
 pub use dispatch::{Branch, Node, PathChange, nodes, path_change};
 pub use name::{Name, NameError};
-pub use port::{Chain, PortPlan};
+pub use port::PortPlan;
 
 /// Everything that is to stand in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,13 +46,27 @@ impl Name {
     pub(super) fn wall(port: &IfName, layer: Layer, direction: Direction) -> Self {
         let layer = match layer {
             Layer::Frame => "frame",
+            Layer::Ethernet => "eth",
             Layer::Address => "addr",
             Layer::Neighbour => "nd",
+            Layer::Ip => "ip",
             Layer::Groups => "sg",
             Layer::Metadata => "meta",
             Layer::Host => "host",
         };
         Self(format!("{PREFIX}{}_{layer}_{direction}", slug(port.as_str())))
+    }
+
+    /// A branch of a port's wall, for the nwfilter chain of this name.
+    pub(super) fn branch(port: &IfName, direction: Direction, chain: &str) -> Self {
+        let port = slug(port.as_str());
+        let readable = format!("{PREFIX}{port}_{direction}_{}", chain.replace('-', "."));
+        let plain = chain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if plain && readable.len() <= LONGEST {
+            return Self(readable);
+        }
+        let letter = if direction == Direction::In { 'i' } else { 'o' };
+        Self(format!("{PREFIX}{port}_{letter}{:08x}", digest::of(chain.as_bytes()) & 0xffff_ffff))
     }
 
     /// A node of the tree over interface names, for names that begin with `prefix`.
@@ -126,8 +140,20 @@ mod tests {
     fn every_name_fits_and_is_readable_where_it_can_be() {
         let longest = ifname("abcdefghijklmno");
         for direction in Direction::BOTH {
-            for layer in [Layer::Frame, Layer::Address, Layer::Neighbour, Layer::Groups, Layer::Metadata] {
+            for layer in [
+                Layer::Frame,
+                Layer::Ethernet,
+                Layer::Address,
+                Layer::Neighbour,
+                Layer::Ip,
+                Layer::Groups,
+                Layer::Metadata,
+            ] {
                 let name = Name::wall(&longest, layer, direction);
+                assert!(Name::try_from(name.to_string()).is_ok(), "{name}");
+            }
+            for chain in ["arp", "ipv4-with-a-long-name-of-its-own", "mac.x"] {
+                let name = Name::branch(&longest, direction, chain);
                 assert!(Name::try_from(name.to_string()).is_ok(), "{name}");
             }
             let node = Name::node(longest.as_str(), direction);

@@ -113,7 +113,15 @@ pub const SCTP_TAG: u32 = 0x7667_7667;
 impl Frame {
     /// The frame as rules see it, in a connection of this state.
     pub fn packet(&self, state: ConnState) -> Packet {
-        Packet { source_mac: self.from, payload: payload(&self.body), state }
+        Packet {
+            source_mac: self.from,
+            destination_mac: self.to,
+            payload: payload(&self.body),
+            state,
+            // No rule of these policies asks for the rest.
+            is_reply: false,
+            connections: 1,
+        }
     }
 
     /// The IP packet in it, unless a tag hides that.
@@ -128,13 +136,21 @@ impl Frame {
 fn payload(body: &Body) -> Payload {
     match body {
         Body::Arp(kind, arp) => {
-            let arp = model::Arp { operation: arp.operation, sender_mac: arp.sender_mac, sender_ip: arp.sender_ip };
+            let addresses = model::ArpAddresses {
+                sender_mac: arp.sender_mac,
+                sender_ip: arp.sender_ip,
+                target_mac: Mac::new([0; 6]),
+                target_ip: arp.target_ip,
+            };
+            let arp =
+                model::Arp { hardware: 1, protocol: 0x0800, operation: arp.operation, addresses: Some(addresses) };
             if *kind == EtherType::ARP { Payload::Arp(arp) } else { Payload::Rarp(arp) }
         }
         Body::Ip(ip) => Payload::Ip(IpPacket {
             source: ip.source,
             destination: ip.destination,
             transport: transport(&ip.transport),
+            dscp: 0,
             extension_headers: !matches!(ip.extension, Extension::None | Extension::Options),
         }),
         Body::Other(kind) | Body::Tagged(kind, _) | Body::OddArp(kind, ..) => Payload::Other(*kind),
@@ -143,7 +159,8 @@ fn payload(body: &Body) -> Payload {
 }
 
 fn transport(l4: &L4) -> Transport {
-    let ports = |protocol, source, destination| Transport::Ports { protocol, source, destination };
+    let ports =
+        |protocol, source, destination| Transport::Ports { protocol, source, destination, tcp: model::Tcp::default() };
     match l4 {
         L4::Tcp(source, destination, ..) => ports(Protocol::TCP, *source, *destination),
         L4::Udp(source, destination) => ports(Protocol::UDP, *source, *destination),

@@ -47,6 +47,8 @@ pub struct Ends<'a> {
     pub destination: IpAddr,
     /// The sender's MAC address, where it is known.
     pub source_mac: Option<Mac>,
+    /// The receiver's MAC address, where it is known.
+    pub destination_mac: Option<Mac>,
     /// Whether it is for this host.
     pub to_host: bool,
 }
@@ -84,6 +86,7 @@ impl<'a> Ends<'a> {
             source: if out { near } else { address },
             destination: if out { address } else { near },
             source_mac: if out { Some(interface.mac) } else { far.mac },
+            destination_mac: if out { far.mac } else { Some(interface.mac) },
             to_host: out && far.is_host,
         })
     }

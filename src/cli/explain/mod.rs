@@ -66,6 +66,9 @@ pub struct Explain {
     /// What conntrack says of the packet's connection [default: new].
     #[arg(long)]
     state: Option<StateWord>,
+    /// The packet goes back to the one who began the connection.
+    #[arg(long)]
+    reply: bool,
     /// The frame's source MAC address [default: the sender's own].
     #[arg(long)]
     mac: Option<Mac>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::exit::Usage;
 use super::ends::Ends;
 use super::{Explain, IpAddr, Mac, Packet};
-use crate::model::{ConnState, IcmpMessage, IpPacket, Payload, Transport};
+use crate::model::{ConnState, IcmpMessage, IpPacket, Payload, Tcp, Transport};
 use crate::net::{Family, IcmpType, Protocol};
 
 /// The first of the ports that systems take for connections of their own (RFC 6335).
@@ -17,6 +17,9 @@ const EPHEMERAL: u16 = 49152;
 const SOME_STATION: Mac = Mac::new([0x02, 0, 0, 0, 0, 0x01]);
 /// Neighbour advertisement (RFC 4861), whose target is the sender unless it lies.
 const ADVERTISEMENT: u8 = 136;
+
+/// The flag of a connection's first segment (RFC 9293).
+const SYN: u8 = 2;
 
 /// What conntrack says of a packet's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,11 +53,14 @@ impl Explain {
     pub(super) fn packet(&self, ends: &Ends<'_>) -> Result<Packet, Usage> {
         let transport = self.transport(ends)?;
         let (source, destination) = (ends.source, ends.destination);
-        let ip = IpPacket { source, destination, transport, extension_headers: false };
+        let ip = IpPacket { source, destination, transport, dscp: 0, extension_headers: false };
         Ok(Packet {
             source_mac: self.mac.or(ends.source_mac).unwrap_or(SOME_STATION),
+            destination_mac: ends.destination_mac.unwrap_or(SOME_STATION),
             payload: Payload::Ip(ip),
             state: self.state.map_or_else(|| usual_state(&transport), ConnState::from),
+            is_reply: self.reply,
+            connections: 1,
         })
     }
 
@@ -74,8 +80,19 @@ impl Explain {
             return Ok(Transport::Other(protocol));
         }
         let destination = self.port.ok_or_else(|| Usage(format!("protocol {protocol} needs --port")))?;
-        Ok(Transport::Ports { protocol, source: self.source_port.unwrap_or(EPHEMERAL), destination })
+        Ok(Transport::Ports {
+            protocol,
+            source: self.source_port.unwrap_or(EPHEMERAL),
+            destination,
+            tcp: first_segment(protocol),
+        })
     }
+}
+
+/// The first segment of a connection, if it is TCP.
+fn first_segment(protocol: Protocol) -> Tcp {
+    let flags = if protocol == Protocol::TCP { SYN } else { 0 };
+    Tcp { flags, option: None }
 }
 
 /// The message; an echo request if none is said.
@@ -209,6 +226,7 @@ mod tests {
             source,
             destination: source,
             source_mac: Some(interface.mac),
+            destination_mac: None,
             to_host: false,
         };
         query.packet(&ends).map_err(|error| error.to_string())
@@ -217,7 +235,8 @@ mod tests {
     #[test]
     fn ports_are_those_of_the_words_and_an_ephemeral_source() {
         let ip = *packet("--protocol tcp --port 80", "10.0.0.1").unwrap().ip().unwrap();
-        let expected = Transport::Ports { protocol: Protocol::TCP, source: EPHEMERAL, destination: 80 };
+        let tcp = Tcp { flags: SYN, option: None };
+        let expected = Transport::Ports { protocol: Protocol::TCP, source: EPHEMERAL, destination: 80, tcp };
         assert_eq!(ip.transport, expected);
     }
 

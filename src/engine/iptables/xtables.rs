@@ -3,9 +3,12 @@
 use crate::engine::text::{comment, join};
 use crate::engine::{ChainText, EngineKind, Inexpressible, Table};
 use crate::facts::policy::Marks;
-use crate::model::{Field, Layer, Match, Rule, Scope, Sense, State, Verdict};
+use crate::model::{CtState, CtWay, Field, Match, Scope, Sense, SetEnd, State};
 use crate::net::{Direction, Family};
-use crate::plan::{Base, Chain, Name, Node, PortPlan};
+use crate::plan::{Act, Base, Chain, Line, Name, Node, PortPlan};
+
+/// The TCP flags by their bits, lowest first (iptables-extensions(8), tcp).
+const TCP_FLAGS: [&str; 6] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
 
 /// The chains that all ports share: the state of connections, the way in, the host.
 pub(super) fn base(base: &Base, family: Family) -> Result<Vec<ChainText>, Inexpressible> {
@@ -25,10 +28,16 @@ pub(super) fn base(base: &Base, family: Family) -> Result<Vec<ChainText>, Inexpr
 
 /// Notes what ebtables cannot ask for.
 fn state(marks: Marks) -> Vec<String> {
-    let bits = [State::Established, State::Invalid].map(|state| super::ebtables::state_bit(state, marks));
-    let clear = format!("-j MARK --set-xmark 0x0/{:#x}", bits[0] | bits[1]);
-    let note = |state, bit: u32| format!("{} -j MARK --set-xmark {bit:#x}/{bit:#x}", state_text(state));
-    vec![clear, note(State::Established, bits[0]), note(State::Invalid, bits[1])]
+    let mask = marks.connection();
+    let note = |condition: &str, bits: u32| format!("-m conntrack {condition} -j MARK --set-xmark {bits:#x}/{mask:#x}");
+    vec![
+        format!("-j MARK --set-xmark 0x0/{mask:#x}"),
+        note("--ctstate NEW", marks.new_connection()),
+        note("--ctstate ESTABLISHED --ctdir ORIGINAL", marks.established()),
+        note("--ctstate ESTABLISHED --ctdir REPLY", marks.reply()),
+        note("--ctstate RELATED", marks.related()),
+        note("--ctstate INVALID", marks.invalid()),
+    ]
 }
 
 fn state_text(state: State) -> &'static str {
@@ -42,7 +51,7 @@ fn state_text(state: State) -> &'static str {
 pub(super) fn port(base: &Base, port: &PortPlan, family: Family) -> Result<Vec<ChainText>, Inexpressible> {
     let mut chains = Vec::new();
     let mut entry = Vec::new();
-    for wall in port.walls(Direction::Out).filter(|wall| wall.layer != Layer::Frame) {
+    for wall in port.walls(Direction::Out).filter(|wall| !super::ebtables::is_here(wall.layer, Direction::Out)) {
         let rules = wall_rules(wall, base.marks, family)?;
         if !rules.is_empty() {
             entry.push(format!("-j {}", wall.name));
@@ -55,74 +64,114 @@ pub(super) fn port(base: &Base, port: &PortPlan, family: Family) -> Result<Vec<C
 
 fn wall_rules(wall: &Chain, marks: Marks, family: Family) -> Result<Vec<String>, Inexpressible> {
     let mut lines = Vec::new();
-    for rule in &wall.rules {
-        match rule.scope {
-            Scope::Any => lines.extend(print(rule, marks)?),
-            Scope::Ip(of) if of == family => lines.extend(print(rule, marks)?),
+    for line in &wall.lines {
+        match line.scope {
+            Scope::Any => lines.extend(print(line, marks)?),
+            Scope::Ip(of) if of == family => lines.extend(print(line, marks)?),
             Scope::Ip(_) => {}
-            Scope::Ether(_) => return inexpressible("an EtherType", rule),
+            Scope::Ether(_) => return inexpressible("an EtherType", line),
         }
     }
     Ok(lines)
 }
 
-/// A rule is one line, or three if it asks for a group's member.
-fn print(rule: &Rule, marks: Marks) -> Result<Vec<String>, Inexpressible> {
-    let verdict = match rule.verdict {
-        Verdict::Accept => "-j RETURN",
-        Verdict::Drop => "-j DROP",
+/// A line is one rule, or three if it asks for a group's member.
+fn print(line: &Line, marks: Marks) -> Result<Vec<String>, Inexpressible> {
+    let target = match line.act {
+        Act::Leave => "-j RETURN",
+        Act::Drop => "-j DROP",
+        // Only the filter table can, which does not see what comes from a guest alone.
+        Act::Reject => return inexpressible("reject (set reject = \"drop\" in [guests])", line),
+        Act::Accept | Act::Jump(_) | Act::Forget | Act::LeaveIfAccepted => {
+            return inexpressible("a chain within a chain", line);
+        }
     };
-    let comment = format!("-m comment --comment \"{}\"", comment(&rule.origin));
     let mut words = Vec::new();
     let mut set = None;
-    for condition in &rule.matches {
+    for condition in &line.matches {
         match &condition.field {
             Field::DestinationIn(name) if condition.sense == Sense::Is => set = Some(Name::set(name)),
-            _ => words.push(condition_text(condition, rule)?),
+            _ => words.push(condition_text(condition, line)?),
         }
     }
-    words.push(comment);
-    let line = |target: &str| join(words.iter().map(String::as_str).chain([target]));
+    words.push(format!("-m comment --comment \"{}\"", comment(&line.origin)));
+    let rule = |target: &str| join(words.iter().map(String::as_str).chain([target]));
     let scratch = marks.scratch();
     Ok(match set {
-        None => vec![line(verdict)],
+        None => vec![rule(target)],
         Some(set) => vec![
             format!("-j MARK --set-xmark 0x0/{scratch:#x}"),
-            line(&format!("-j {set}")),
-            format!("-m mark --mark {scratch:#x}/{scratch:#x} {verdict}"),
+            rule(&format!("-j {set}")),
+            format!("-m mark --mark {scratch:#x}/{scratch:#x} {target}"),
         ],
     })
 }
 
-fn inexpressible<T>(what: &str, rule: &Rule) -> Result<T, Inexpressible> {
-    let (what, rule) = (format!("{what} in iptables"), rule.origin.to_string());
+fn inexpressible<T>(what: &str, line: &Line) -> Result<T, Inexpressible> {
+    let (what, rule) = (format!("{what} in iptables"), line.origin.to_string());
     Err(Inexpressible { engine: EngineKind::Iptables, what, rule })
 }
 
-fn condition_text(condition: &Match, rule: &Rule) -> Result<String, Inexpressible> {
+fn condition_text(condition: &Match, line: &Line) -> Result<String, Inexpressible> {
     let not = match condition.sense {
         Sense::Is => "",
         Sense::IsNot => "! ",
     };
     Ok(match &condition.field {
+        Field::SourceMac(pattern) if pattern.is_whole() => format!("-m mac {not}--mac-source {pattern}"),
         Field::Source(net) => format!("{not}-s {net}"),
         Field::Destination(net) => format!("{not}-d {net}"),
+        Field::SourceRange(range) => format!("-m iprange {not}--src-range {range}"),
+        Field::DestinationRange(range) => format!("-m iprange {not}--dst-range {range}"),
+        Field::Dscp(dscp) => format!("-m dscp {not}--dscp {dscp:#04x}"),
         Field::Protocol(protocol) => format!("{not}-p {}", protocol.0),
         Field::SourcePort(range) => format!("{not}--sport {}", range.with_separator(':')),
         Field::DestinationPort(range) => format!("{not}--dport {}", range.with_separator(':')),
-        Field::Icmp(kind) if rule.family() == Some(Family::V6) => {
+        Field::Icmp(kind) if line.family() == Some(Family::V6) => {
             format!("-m icmp6 {not}--icmpv6-type {kind}")
         }
         Field::Icmp(kind) => format!("-m icmp {not}--icmp-type {kind}"),
+        Field::TcpFlags { mask, set } => format!("{not}--tcp-flags {} {}", tcp_flags(*mask), tcp_flags(*set)),
+        Field::TcpOption(kind) => format!("{not}--tcp-option {kind}"),
         Field::NeighbourTarget(address) => format!("-m u32 {not}--u32 {}", neighbour_target(address.octets())),
         Field::State(state) if condition.sense == Sense::Is => state_text(*state).to_owned(),
-        Field::State(_) => return inexpressible("a negated connection state", rule),
-        Field::SourceIn(_) => return inexpressible("a source group", rule),
-        Field::DestinationIn(_) => return inexpressible("a negated group", rule),
-        Field::SourceMac(_) | Field::ArpOperation(_) | Field::ArpSenderMac(_) | Field::ArpSenderIp(_) => {
-            return inexpressible("a field of the frame", rule);
-        }
+        Field::State(_) => return inexpressible("a negated connection state", line),
+        Field::CtState(states) => format!("-m conntrack {not}--ctstate {}", ct_states(states)),
+        Field::CtWay(way) => format!("-m conntrack {not}--ctdir {}", ct_way(*way)),
+        Field::ConnectionsAbove(limit) => format!("-m connlimit {not}--connlimit-above {limit}"),
+        Field::IpSet(name, ends) => format!("-m set {not}--match-set {name} {}", set_ends(ends)),
+        Field::SourceIn(_) => return inexpressible("a source group", line),
+        Field::DestinationIn(_) => return inexpressible("a negated group", line),
+        _ => return inexpressible("a field of the frame", line),
     })
+}
+
+fn tcp_flags(bits: u8) -> String {
+    let set = TCP_FLAGS.iter().enumerate().filter(|(bit, _)| bits & (1 << bit) != 0).map(|(_, name)| *name);
+    let names: Vec<_> = set.collect();
+    if names.is_empty() { "NONE".to_owned() } else { names.join(",") }
+}
+
+fn ct_states(states: &[CtState]) -> String {
+    let word = |state: &CtState| match state {
+        CtState::New => "NEW",
+        CtState::Established => "ESTABLISHED",
+        CtState::Related => "RELATED",
+        CtState::Invalid => "INVALID",
+    };
+    states.iter().map(word).collect::<Vec<_>>().join(",")
+}
+
+fn ct_way(way: CtWay) -> &'static str {
+    match way {
+        CtWay::Original => "ORIGINAL",
+        CtWay::Reply => "REPLY",
+    }
+}
+
+fn set_ends(ends: &[SetEnd]) -> String {
+    let word = |end: &SetEnd| if *end == SetEnd::Src { "src" } else { "dst" };
+    ends.iter().map(word).collect::<Vec<_>>().join(",")
 }
 
 /// Next header (byte 6) is ICMPv6, and the target stands at byte 48, four bytes

@@ -5,6 +5,7 @@
 //! the cost of a packet does not grow with the number of guests, and a port's
 //! rules can be loaded before its tap exists.
 
+mod condition;
 mod rule;
 
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use self::rule::Place;
 use super::{ChainText, Change, Element, Engine, EngineKind, Inexpressible, Standing, Step, Table, Tool};
 use crate::facts::policy::UnknownPorts;
 use crate::net::{Direction, Family, IfName};
-use crate::plan::{Base, GuardedBridge, Name, Plan, PortPlan};
+use crate::plan::{Base, Chain, GuardedBridge, Line, Name, Plan, PortPlan};
 
 /// After connection tracking (-200), before br_netfilter (0): linux/netfilter_bridge.h.
 const FROM_HOOK: &str = "type filter hook prerouting priority -150; policy accept;";
@@ -57,7 +58,7 @@ impl Engine for Nftables {
     fn replace(&self, plan: &Plan, _: &Standing) -> Result<Vec<Step>, Inexpressible> {
         let mut chains = bridge_base(&plan.base);
         for port in plan.ports() {
-            chains.extend(port_chains(&plan.base, port));
+            chains.extend(port_chains(&plan.base, port)?);
         }
         let mut text = remove_tables();
         let _ = writeln!(text, "table {BRIDGE} {{");
@@ -67,7 +68,7 @@ impl Engine for Nftables {
         }
         chains.iter().for_each(|chain| text.push_str(&block(chain)));
         let _ = writeln!(text, "}}\ntable {INET} {{");
-        text.push_str(&block(&host(&plan.base)));
+        text.push_str(&block(&host(&plan.base)?));
         text.push_str("}\n");
         Ok(vec![Step { tool: Tool::Nft, text }])
     }
@@ -75,7 +76,7 @@ impl Engine for Nftables {
     fn change(&self, change: &Change<'_>) -> Result<Vec<Step>, Inexpressible> {
         let mut text = String::new();
         if let Some(after) = change.after {
-            text.push_str(&rebuild(change.base, after));
+            text.push_str(&rebuild(change.base, after)?);
         }
         text.push_str(&map_changes(change));
         text.push_str(&stale_chains(change));
@@ -88,7 +89,7 @@ impl Engine for Nftables {
     }
 
     fn base_chains(&self, base: &Base) -> Result<Vec<ChainText>, Inexpressible> {
-        Ok(bridge_base(base).into_iter().chain([host(base)]).collect())
+        Ok(bridge_base(base).into_iter().chain([host(base)?]).collect())
     }
 
     fn dispatch_chains(&self, _: &BTreeSet<IfName>, _: Option<&IfName>) -> Vec<ChainText> {
@@ -96,7 +97,7 @@ impl Engine for Nftables {
     }
 
     fn port_chains(&self, base: &Base, port: &PortPlan) -> Result<Vec<ChainText>, Inexpressible> {
-        Ok(port_chains(base, port))
+        port_chains(base, port)
     }
 
     fn set_chains(&self, _: &Plan) -> Vec<ChainText> {
@@ -167,26 +168,29 @@ fn set_mark(base: &Base) -> String {
     format!("meta mark set meta mark or {:#010x}", base.marks.guest())
 }
 
-fn host(base: &Base) -> ChainText {
+fn host(base: &Base) -> Result<ChainText, Inexpressible> {
     let mark = base.marks.guest();
     let mut rules = vec![format!("meta mark and {mark:#010x} == 0 return")];
-    rules.extend(base.host.rules.iter().map(|rule| rule::print(rule, Place::Inet)));
-    ChainText { table: Table::NftInet, name: base.host.name.clone(), hook: Some(HOST_HOOK), rules }
+    rules.extend(lines(&base.host.lines, Place::Inet, base)?);
+    Ok(ChainText { table: Table::NftInet, name: base.host.name.clone(), hook: Some(HOST_HOOK), rules })
 }
 
-fn port_chains(base: &Base, port: &PortPlan) -> Vec<ChainText> {
+fn lines(lines: &[Line], place: Place, base: &Base) -> Result<Vec<String>, Inexpressible> {
+    lines.iter().map(|line| rule::print(line, place, base.marks)).collect()
+}
+
+fn port_chains(base: &Base, port: &PortPlan) -> Result<Vec<ChainText>, Inexpressible> {
     let mut chains = Vec::new();
     for direction in Direction::BOTH {
         let mark = (direction == Direction::Out).then(|| set_mark(base));
         let walls = port.walls(direction).map(|chain| format!("jump {}", chain.name));
         let rules = mark.into_iter().chain(walls).collect();
         chains.push(chain(port.entry(direction), rules));
-        chains.extend(port.walls(direction).map(|wall| {
-            let rules = wall.rules.iter().map(|rule| rule::print(rule, Place::Bridge)).collect();
-            chain(wall.name.clone(), rules)
-        }));
+        for part in port.walls(direction).flat_map(Chain::all) {
+            chains.push(chain(part.name.clone(), lines(&part.lines, Place::Bridge(direction), base)?));
+        }
     }
-    chains
+    Ok(chains)
 }
 
 fn chain(name: Name, rules: Vec<String>) -> ChainText {
@@ -243,8 +247,8 @@ fn element(port: &IfName, entry: &Name) -> String {
 
 /// Empties and refills the port's chains; within one transaction nobody sees
 /// them empty.
-fn rebuild(base: &Base, port: &PortPlan) -> String {
-    let chains = port_chains(base, port);
+fn rebuild(base: &Base, port: &PortPlan) -> Result<String, Inexpressible> {
+    let chains = port_chains(base, port)?;
     let mut text = String::new();
     for chain in &chains {
         let _ = writeln!(text, "add chain {BRIDGE} {0}\nflush chain {BRIDGE} {0}", chain.name);
@@ -252,7 +256,7 @@ fn rebuild(base: &Base, port: &PortPlan) -> String {
     let _ = writeln!(text, "table {BRIDGE} {{");
     chains.iter().for_each(|chain| text.push_str(&block(chain)));
     text.push_str("}\n");
-    text
+    Ok(text)
 }
 
 /// A port's element never changes while it is there: it always leads to the

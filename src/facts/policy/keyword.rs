@@ -3,50 +3,7 @@
 //! In: the word. Out: an enum that prints as that word; the error for any other
 //! text lists the words. What a word does is not known here.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::net::{ValueError, serde_as_text};
-
-/// The words as a person lists them: `a, b or c`.
-macro_rules! choices {
-    ($a:literal $b:literal) => { concat!($a, " or ", $b) };
-    ($a:literal $($rest:literal)+) => { concat!($a, ", ", choices!($($rest)+)) };
-}
-
-/// A closed set of words, each with its variant.
-macro_rules! keywords {
-    ($(#[$meta:meta])* $name:ident is $what:literal {
-        $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+
-    }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
-            $($(#[$variant_meta])* $variant,)+
-        }
-
-        impl FromStr for $name {
-            type Err = ValueError;
-
-            fn from_str(text: &str) -> Result<Self, ValueError> {
-                match text {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(ValueError::new($what, text, choices!($($word)+))),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(match self {
-                    $(Self::$variant => $word,)+
-                })
-            }
-        }
-
-        serde_as_text!($name);
-    };
-}
+use crate::facts::keywords::keywords;
 
 keywords! {
     /// The engine that is to hold the rules.

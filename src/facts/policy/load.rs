@@ -3,19 +3,16 @@
 //! In: the root of the file system. Out: the texts, each under the name the
 //! operator knows. Nothing is written, and no text is understood here.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use super::source::Source;
 use super::{FactError, Place, PolicyError};
+use crate::facts::file::{self, below, exists};
 
 const SETTINGS: &str = "/etc/virt-guard/virt-guard.toml";
 const FOLDER: &str = "/etc/virt-guard/policy.d";
-
-/// The largest file that is read: far more than anybody writes, and little
-/// enough for the deadline of a hook.
-const LARGEST: u64 = 1024 * 1024;
 
 /// The files there are.
 #[derive(Debug, Default)]
@@ -59,40 +56,13 @@ fn names(root: &Path) -> io::Result<Vec<String>> {
 
 /// Reads the file that the operator knows as `name`.
 fn read(root: &Path, name: &str) -> Result<Source, PolicyError> {
-    let bytes = read_bytes(&below(root, name)).map_err(io_error(name))?;
+    let bytes = file::read(&below(root, name)).map_err(io_error(name))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let before = String::from_utf8_lossy(&error.as_bytes()[..valid]);
         FactError::new(Place::at(name, &before, valid), "invalid UTF-8")
     })?;
     Ok(Source::new(name, text))
-}
-
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked before the file is opened: to open a pipe would wait for its writer.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(io::Error::other("larger than 1 MiB"));
-    }
-    Ok(bytes)
-}
-
-/// Whether there is anything at `path`. A link to nowhere is something: it is
-/// to fail when read, rather than to leave the host with no policy.
-fn exists(path: &Path) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-fn below(root: &Path, name: &str) -> PathBuf {
-    root.join(name.trim_start_matches('/'))
 }
 
 fn io_error(name: &str) -> impl FnOnce(io::Error) -> PolicyError {

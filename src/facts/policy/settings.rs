@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::{AntiSpoofing, GroupName, Guard, MetadataGroups, Place, Placed, Unguardable, UnknownPorts};
 use crate::net::{BridgePattern, EtherType, IfName, PortRange, Protocol, ValueError, serde_as_text};
 
-/// Four adjacent bits of the packet mark (`nfmark`), which nothing else on the
+/// Five adjacent bits of the packet mark (`nfmark`), which nothing else on the
 /// host may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
@@ -21,7 +21,7 @@ impl TryFrom<u32> for Marks {
     type Error = &'static str;
 
     fn try_from(mask: u32) -> Result<Self, Self::Error> {
-        Self::new(mask).ok_or("a mark is four adjacent bits")
+        Self::new(mask).ok_or("a mark is five adjacent bits")
     }
 }
 
@@ -32,12 +32,12 @@ impl From<Marks> for u32 {
 }
 
 impl Marks {
-    /// The marks within `mask`, or `None` unless exactly four adjacent bits are set.
+    /// The marks within `mask`, or `None` unless exactly five adjacent bits are set.
     pub const fn new(mask: u32) -> Option<Self> {
-        if mask != 0 && mask >> mask.trailing_zeros() == 0xf { Some(Self { mask }) } else { None }
+        if mask != 0 && mask >> mask.trailing_zeros() == 0x1f { Some(Self { mask }) } else { None }
     }
 
-    /// All four bits.
+    /// All five bits.
     pub const fn mask(self) -> u32 {
         self.mask
     }
@@ -47,19 +47,41 @@ impl Marks {
         self.lowest()
     }
 
-    /// The second bit: the packet belongs to a known connection.
+    /// The second bit: the packet belongs to a known connection or to one that
+    /// such a connection caused.
     pub const fn established(self) -> u32 {
         self.lowest() << 1
     }
 
-    /// The third bit: the packet belongs to no connection it could belong to.
-    pub const fn invalid(self) -> u32 {
+    /// Three bits, of which `established` is one: what conntrack says of the
+    /// packet, for programs that cannot ask it. All are clear if it says nothing.
+    pub const fn connection(self) -> u32 {
+        self.lowest() * 0b01110
+    }
+
+    /// In `connection`: the first packet of a connection.
+    pub const fn new_connection(self) -> u32 {
         self.lowest() << 2
+    }
+
+    /// In `connection`: a packet of a known connection on its way back.
+    pub const fn reply(self) -> u32 {
+        self.established() | self.lowest() << 2
+    }
+
+    /// In `connection`: a packet that another connection caused.
+    pub const fn related(self) -> u32 {
+        self.established() | self.lowest() << 3
+    }
+
+    /// In `connection`: a packet of no connection it could belong to.
+    pub const fn invalid(self) -> u32 {
+        self.lowest() << 3
     }
 
     /// The highest bit: free for use within one traversal.
     pub const fn scratch(self) -> u32 {
-        self.lowest() << 3
+        self.lowest() << 4
     }
 
     const fn lowest(self) -> u32 {
@@ -68,9 +90,9 @@ impl Marks {
 }
 
 impl Default for Marks {
-    /// `0x0f000000`.
+    /// `0x1f000000`.
     fn default() -> Self {
-        Self { mask: 0x0f00_0000 }
+        Self { mask: 0x1f00_0000 }
     }
 }
 
@@ -243,22 +265,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn marks_are_four_single_bits_lowest_first() {
+    fn marks_are_five_bits_lowest_first() {
         let marks = Marks::default();
-        let bits = [marks.guest(), marks.established(), marks.invalid(), marks.scratch()];
-        assert_eq!(bits, [0x0100_0000, 0x0200_0000, 0x0400_0000, 0x0800_0000]);
+        let bits = [marks.guest(), marks.connection(), marks.scratch()];
+        assert_eq!(bits, [0x0100_0000, 0x0e00_0000, 0x1000_0000]);
         assert_eq!(bits.into_iter().fold(0, |mask, bit| mask | bit), marks.mask());
     }
 
     #[test]
-    fn only_four_adjacent_bits_are_marks() {
-        for mask in [0, 1, 0x7, 0x1f, 0x17, 0xf0f, 0x1b, 0x8000_0007, u32::MAX] {
+    fn no_two_states_of_a_connection_are_marked_alike() {
+        let marks = Marks::default();
+        let states = [0, marks.new_connection(), marks.established(), marks.reply(), marks.related(), marks.invalid()];
+        let distinct: BTreeSet<_> = states.into_iter().collect();
+        assert_eq!(distinct.len(), states.len());
+        assert!(states.iter().all(|state| state & !marks.connection() == 0));
+        let known = states.iter().filter(|state| *state & marks.established() != 0).count();
+        assert_eq!(known, 3, "established, reply, related");
+    }
+
+    #[test]
+    fn only_five_adjacent_bits_are_marks() {
+        for mask in [0, 1, 0xf, 0x3f, 0x2f, 0xf0f, 0x1b, 0x8000_000f, u32::MAX] {
             assert_eq!(Marks::new(mask), None, "{mask:#x} was accepted");
         }
-        for mask in [0xf, 0x1e, 0xf000_0000] {
+        for mask in [0x1f, 0x3e, 0xf800_0000] {
             assert_eq!(Marks::new(mask).unwrap().mask(), mask);
         }
-        assert_eq!(Marks::new(0xf000_0000).unwrap().scratch(), 0x8000_0000);
+        assert_eq!(Marks::new(0xf800_0000).unwrap().scratch(), 0x8000_0000);
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn is_name(text: &str) -> bool {
 }
 
 /// A piece of the document for a message: one short line, whatever it is.
-fn shown(text: impl fmt::Display) -> String {
+pub(super) fn shown(text: impl fmt::Display) -> String {
     let text = text.to_string();
     text.chars().take(120).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

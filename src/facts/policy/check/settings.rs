@@ -49,7 +49,7 @@ fn marks(source: &Source, raw: &Spanned<i64>) -> Result<Marks, FactError> {
     let mask = u32::try_from(number).ok();
     mask.and_then(Marks::new).ok_or_else(|| {
         let written = mask.map_or_else(|| number.to_string(), |mask| format!("{mask:#010x}"));
-        let message = format!("invalid mark {written}, expected four adjacent bits of 32, such as 0x0f000000");
+        let message = format!("invalid mark {written}, expected five adjacent bits of 32, such as 0x1f000000");
         source.error(raw.span(), message)
     })
 }

@@ -22,8 +22,8 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
             "f:1:1: unknown key `enigne`, expected one of `engine`, `mark`, `deadline-seconds`, `bridges`, `host`, \
              `guests`, `group`, `guest`; did you mean \"engine\"?",
         ),
-        ("mark = 0x1f", "f:1:8: invalid mark 0x0000001f, expected four adjacent bits of 32, such as 0x0f000000"),
-        ("mark = -1", "f:1:8: invalid mark -1, expected four adjacent bits of 32, such as 0x0f000000"),
+        ("mark = 0xf", "f:1:8: invalid mark 0x0000000f, expected five adjacent bits of 32, such as 0x1f000000"),
+        ("mark = -1", "f:1:8: invalid mark -1, expected five adjacent bits of 32, such as 0x1f000000"),
         ("mark = 'x'", "f:1:8: invalid type: string \"x\", expected an integer"),
         ("deadline-seconds = 0", "f:1:20: invalid deadline-seconds 0, expected 1 to 300"),
         ("deadline-seconds = 301", "f:1:20: invalid deadline-seconds 301, expected 1 to 300"),

@@ -107,7 +107,7 @@ fn every_setting_is_read() {
     let policy = settings(
         r#"
         engine = "iptables"
-        mark = 0xf0
+        mark = 0x1f0
         deadline-seconds = 300
         [bridges]
         "b*" = { unknown-ports = "accept" }
