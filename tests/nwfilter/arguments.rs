@@ -3,7 +3,7 @@
 use virt_guard::engine::EngineKind;
 
 const USAGE: &str = "usage: nwfilter --against libvirt | --against engine --engine nftables|iptables \
-                     [--filter WORD] [--packets N] [--seed N] [--frame N] [--verbose]";
+                     [--filter WORD] [--packets N] [--seed N] [--shown N] [--verbose]";
 
 /// Whose verdicts the model's are held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Arguments {
     pub packets: usize,
     /// Where the random numbers begin.
     pub seed: u64,
+    /// How many differences of one filter to print.
+    pub shown: usize,
     /// Whether to tell of each frame.
     pub verbose: bool,
 }
@@ -37,7 +39,7 @@ impl Arguments {
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let (mut against, mut engine) = (None, None);
         let mut all =
-            Self { against: Against::Libvirt, filter: String::new(), packets: 260, seed: 0x6e77_6621, verbose: false };
+            Self { against: Against::Libvirt, filter: String::new(), packets: 260, seed: 0x6e77_6621, shown: 4, verbose: false };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value; {USAGE}"));
             match word.as_str() {
@@ -45,6 +47,7 @@ impl Arguments {
                 "--engine" => engine = Some(value()?.parse::<EngineKind>().map_err(|error| error.to_string())?),
                 "--filter" => all.filter = value()?,
                 "--packets" => all.packets = number(&value()?)? as usize,
+                "--shown" => all.shown = number(&value()?)? as usize,
                 "--seed" => all.seed = number(&value()?)?,
                 "--verbose" => all.verbose = true,
                 _ => return Err(format!("unknown {word:?}; {USAGE}")),

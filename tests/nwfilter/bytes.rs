@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use virt_guard::net::{EtherType, Family, Mac, Protocol};
+use virt_guard::net::{EtherType, Mac, Protocol};
 
 use super::frame::{ACK, Arp, Body, Bpdu, Frame, INIT, Ip, L4, SYN, SYN_ACK, UDPLITE};
 

@@ -8,8 +8,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use virt_guard::facts::xml::{self, Element};
+use virt_guard::model::Wall;
 
-use super::station::{DHCP_V4, GUEST_MAC, GUEST_V4, GUEST_V6};
+use super::reading::{self, Placed};
+use super::station::{DHCP_V4, GUEST_MAC, GUEST_V4, GUEST_V6, PEER_MAC, PEER_V6};
 
 /// Where libvirt's own filters are.
 const SHIPPED: &str = "/usr/share/libvirt/nwfilter";
@@ -37,7 +39,7 @@ pub struct Aim {
     pub protocol: String,
     /// Its attributes, with each value that the parameters give them.
     pub attributes: Vec<(String, Vec<String>)>,
-    /// Whether the rule is for packets to the guest only.
+    /// Whether it is as written for packets to the guest.
     pub is_in: bool,
 }
 
@@ -83,7 +85,9 @@ impl Corpus {
     fn case(&self, name: &str) -> Case {
         let (_, root, more) = &self.files[name];
         let mut parameters = more.clone();
-        for (key, value) in [("IP", GUEST_V4.to_string()), ("IPV6", GUEST_V6.to_string()), ("DHCPSERVER", DHCP_V4.to_string())] {
+        let dhcp = if name.contains("dhcpv6") { PEER_V6.to_string() } else { DHCP_V4.to_string() };
+        let fixed = [("IP", GUEST_V4.to_string()), ("IPV6", GUEST_V6.to_string()), ("DHCPSERVER", dhcp)];
+        for (key, value) in fixed.into_iter().chain([("GATEWAY_MAC", PEER_MAC.to_string())]) {
             if !parameters.iter().any(|(name, _)| name == key) {
                 parameters.push((key.to_owned(), value));
             }
@@ -93,11 +97,31 @@ impl Corpus {
         Case { name: name.to_owned(), parameters, aims }
     }
 
+    /// The filter's walls, as the test reads it.
+    pub fn walls(&self, case: &Case) -> Vec<Wall> {
+        let mut placed = Vec::new();
+        self.place(&self.files[&case.name].1, &case.parameters, &mut placed, DEPTH);
+        reading::walls(&placed)
+    }
+
+    fn place<'a>(&'a self, filter: &'a Element, outer: &Parameters, placed: &mut Vec<Placed<'a>>, depth: usize) {
+        for child in &filter.children {
+            if child.is("rule") {
+                placed.push(Placed { chain: reading::chain(filter), rule: child, parameters: outer.clone() });
+            } else if child.is("filterref") && depth > 0 {
+                let name = child.attribute("filter").expect("the name of an included filter");
+                let parameters = [outer.clone(), inner(child, outer)].concat();
+                self.place(&self.files[name].1, &parameters, placed, depth - 1);
+            }
+        }
+    }
+
     fn gather(&self, filter: &Element, outer: &Parameters, aims: &mut Vec<Aim>, depth: usize) {
         for child in &filter.children {
             match child.name.as_str() {
                 "rule" => {
-                    let is_in = child.attribute("direction") == Some("in");
+                    // An inout rule is as written on the way to the guest.
+                    let is_in = child.attribute("direction") != Some("out");
                     aims.extend(child.children.iter().map(|element| aim(element, outer, is_in)));
                 }
                 "filterref" => {

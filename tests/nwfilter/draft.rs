@@ -270,7 +270,7 @@ fn prefix_v6(text: &str) -> u32 {
 }
 
 /// The number or name of a number; of another name nothing.
-fn number(text: &str) -> u32 {
+pub fn number(text: &str) -> u32 {
     let names = ["", "Request", "Reply", "Request_Reverse", "Reply_Reverse", "DRARP_Request", "DRARP_Reply"];
     let named = names.iter().position(|name| *name == text).map(|at| at as u32);
     let parsed = match text.strip_prefix("0x") {
@@ -280,7 +280,8 @@ fn number(text: &str) -> u32 {
     parsed.or(named).unwrap_or(0)
 }
 
-fn protocol_id(text: &str) -> u16 {
+/// The EtherType of this name or number.
+pub fn protocol_id(text: &str) -> u16 {
     match text {
         "arp" => 0x0806,
         "rarp" => 0x8035,
@@ -291,19 +292,28 @@ fn protocol_id(text: &str) -> u16 {
     }
 }
 
-fn protocol(text: &str) -> Option<u8> {
+/// The number of the protocol of this name.
+pub fn protocol(text: &str) -> Option<u8> {
     let names = [("tcp", 6), ("udp", 17), ("udplite", 136), ("sctp", 132), ("icmp", 1), ("icmpv6", 58), ("igmp", 2)];
     let more = [("esp", 50), ("ah", 51)];
     let mut all = names.into_iter().chain(more);
     all.find(|(name, _)| *name == text).map(|(_, number)| number)
 }
 
+/// The flags of `mask/set`: those looked at, those that are set.
+pub fn tcp_flags(text: &str) -> (u8, u8) {
+    let names = [("FIN", 1), ("SYN", 2), ("RST", 4), ("PSH", 8), ("ACK", 16), ("URG", 32), ("ALL", 63)];
+    let bits = |words: &str| {
+        let bits = words.split(',').filter_map(|word| names.iter().find(|(name, _)| *name == word)).map(|(_, bit)| bit);
+        bits.fold(0, |all, bit| all | bit)
+    };
+    let (mask, set) = text.split_once('/').unwrap_or((text, text));
+    (bits(mask), bits(set))
+}
+
 /// The flags of `mask/set` that are set, or others.
 fn flags(rng: &mut Rng, text: &str) -> u8 {
-    let names = [("FIN", 1), ("SYN", 2), ("RST", 4), ("PSH", 8), ("ACK", 16), ("URG", 32), ("ALL", 63)];
-    let set = text.split('/').nth(1).unwrap_or_default();
-    let bits = set.split(',').filter_map(|word| names.iter().find(|(name, _)| *name == word)).map(|(_, bit)| bit);
-    let exact = bits.fold(0, |all, bit| all | bit);
+    let (_, exact) = tcp_flags(text);
     match rng.below(4) {
         0 => SYN,
         1 => exact ^ (1 << rng.below(6)),

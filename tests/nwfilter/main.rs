@@ -17,12 +17,18 @@ mod rng;
 mod arguments;
 mod bench;
 mod bytes;
+mod conditions;
 mod corpus;
 mod draft;
 mod frame;
 mod generate;
+mod instances;
 mod libvirt;
+mod packet;
+mod reading;
 mod station;
+mod tracker;
+mod verdicts;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -61,7 +67,12 @@ fn main() -> ExitCode {
             let all: Vec<_> = exchanges.iter().flatten().zip(arrivals.iter().flatten()).collect();
             sent += all.len();
             let passed = all.iter().filter(|(_, arrived)| **arrived).count();
-            println!("{}: {passed} of {} arrived", case.name, all.len());
+            let walls = corpus.walls(case);
+            let differences = verdicts::differences(&walls, &exchanges, &arrivals);
+            println!("{}: {passed} of {} arrived, {} differences", case.name, all.len(), differences.len());
+            for d in differences.iter().take(arguments.shown) {
+                println!("  {} {} [{:?} reply {} n {}] arrived {}; {} {}", d.shot.way, d.shot.frame, d.place.state, d.place.is_reply, d.place.connections, d.arrived, d.decision.verdict, d.decision.origin);
+            }
             if arguments.verbose {
                 for (shot, arrived) in all {
                     println!("  {} {} {}", if *arrived { "+" } else { "-" }, shot.way, shot.frame);

@@ -1,0 +1,116 @@
+//! What conntrack makes of frames, as far as the test's frames go: which belong
+//! to a connection that is known, and which would begin one.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use virt_guard::model::ConnState;
+use virt_guard::net::{Family, Protocol};
+
+use super::frame::{ACK, Frame, INIT, Ip, L4, SYN};
+
+/// Where a packet stands in its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The state of the connection.
+    pub state: ConnState,
+    /// Whether it goes back to the one who began.
+    pub is_reply: bool,
+    /// How many connections its source has, this one included.
+    pub connections: u32,
+}
+
+/// Protocol, addresses and what tells connections between them apart.
+type Tuple = (u8, IpAddr, IpAddr, u16, u16);
+
+/// The connections of a network namespace.
+#[derive(Debug, Default)]
+pub struct Tracker {
+    /// By the tuple of the first packet; whether there was a reply.
+    known: BTreeMap<Tuple, bool>,
+}
+
+/// Listener reports and discovery, which conntrack does not look at.
+const UNTRACKED: [u8; 8] = [130, 131, 132, 133, 134, 135, 136, 143];
+
+impl Tracker {
+    /// Where the frame stands.
+    pub fn place(&self, frame: &Frame) -> Place {
+        let nowhere = |state| Place { state, is_reply: false, connections: 0 };
+        let Some(ip) = frame.ip() else { return nowhere(ConnState::Untracked) };
+        let tuple = tuple(ip);
+        let found = |is_reply, state| Place { state, is_reply, connections: self.connections(tuple.1) };
+        if is_untracked(ip) {
+            return nowhere(ConnState::Untracked);
+        }
+        if let Some(replied) = self.known.get(&tuple) {
+            let state = if *replied { ConnState::Established } else { ConnState::New };
+            return found(false, state);
+        }
+        if self.known.contains_key(&turned(tuple)) {
+            return found(true, ConnState::Established);
+        }
+        match begins(ip) {
+            true => Place { connections: self.connections(tuple.1) + 1, ..found(false, ConnState::New) },
+            false => nowhere(ConnState::Invalid),
+        }
+    }
+
+    /// Notes that the frame has arrived.
+    pub fn note(&mut self, frame: &Frame, place: Place) {
+        let Some(tuple) = frame.ip().map(tuple) else { return };
+        match place.state {
+            ConnState::Established if place.is_reply => drop(self.known.insert(turned(tuple), true)),
+            ConnState::New => drop(self.known.entry(tuple).or_insert(false)),
+            _ => {}
+        }
+    }
+
+    fn connections(&self, source: IpAddr) -> u32 {
+        self.known.keys().filter(|tuple| tuple.1 == source).count() as u32
+    }
+}
+
+fn turned((protocol, source, destination, from, to): Tuple) -> Tuple {
+    (protocol, destination, source, to, from)
+}
+
+/// The type of a request, for that of an answer as well: both have one tuple.
+fn tuple(ip: &Ip) -> Tuple {
+    let [from, to] = match &ip.transport {
+        L4::Tcp(ports, ..) | L4::Udp(_, ports) | L4::Sctp(ports, _) => *ports,
+        L4::Icmp(kind, code, identifier) => {
+            let request = match (ip.family(), kind) {
+                (Family::V4, 0) => 8,
+                (Family::V4, 14 | 16 | 18) => *kind - 1,
+                (Family::V6, 129) => 128,
+                (_, kind) => *kind,
+            };
+            [*identifier, u16::from(request) << 8 | u16::from(*code)]
+        }
+        L4::Neighbour(..) | L4::Other(_) => [0, 0],
+    };
+    let (from, to) = if matches!(ip.transport, L4::Icmp(..)) { (from ^ to, from ^ to) } else { (from, to) };
+    (ip.protocol().0, ip.source, ip.destination, from, to)
+}
+
+fn is_untracked(ip: &Ip) -> bool {
+    match &ip.transport {
+        L4::Neighbour(..) => true,
+        L4::Icmp(kind, ..) => ip.family() == Family::V6 && UNTRACKED.contains(kind),
+        _ => false,
+    }
+}
+
+/// Whether conntrack takes it for the first packet of a connection.
+fn begins(ip: &Ip) -> bool {
+    match &ip.transport {
+        // Also one that is picked up midway (nf_conntrack_tcp_loose).
+        L4::Tcp(_, flags, _) => matches!(flags & 0x17, SYN | ACK),
+        L4::Udp(..) | L4::Other(_) => ip.protocol() != Protocol(0),
+        L4::Sctp(_, chunk) => *chunk == INIT,
+        L4::Icmp(kind, ..) if ip.family() == Family::V4 => matches!(kind, 8 | 13 | 15 | 17),
+        L4::Icmp(kind, ..) => matches!(kind, 128 | 139),
+        L4::Neighbour(..) => false,
+    }
+}
