@@ -55,7 +55,9 @@ fn exchange(rng: &mut Rng, case: &Case) -> Exchange {
     deliverable(&mut draft, way);
     let first = Shot { way, frame: draft.frame() };
     let mut all = vec![first];
-    if rng.chance(60) {
+    // What is picked up midway has no numbers to answer with.
+    let is_midway = draft.protocol == Protocol::TCP.0 && draft.tcp.0 != SYN;
+    if rng.chance(60) && !is_midway {
         all.extend(rest(&draft, way));
     }
     all
@@ -102,7 +104,7 @@ fn draft(rng: &mut Rng, case: &Case, way: Direction) -> Draft {
         kind: [rng.pick(&[8, 8, 128, 128, 0, 3, 129, 135, 136, 134, 13]), 0],
         identifier: rng.word(),
         dscp: rng.pick(&[0, 0, 0, 8, 10, 46]),
-        tcp: (rng.pick(&[SYN, SYN, SYN, SYN, ACK, SYN_ACK]), None),
+        tcp: (rng.pick(&[SYN, SYN, SYN, SYN, ACK]), None),
         arp: arp(rng, source, destination),
         bpdu: bpdu(rng),
         in_fragments: rng.chance(4),
@@ -175,6 +177,15 @@ fn deliverable(draft: &mut Draft, way: Direction) {
         draft.macs[1] = Mac::new([0x01, 0x80, 0xc2, 0, 0, 0]);
     } else if [own, BRIDGE_MAC, Mac::new([0; 6])].contains(&draft.macs[1]) {
         draft.macs[1] = other;
+    }
+    // A connection of somebody with himself is his answer at once.
+    if draft.v4[0] == draft.v4[1] {
+        draft.v4[1] = PEER_V4;
+        draft.v4[0] = if draft.v4[0] == PEER_V4 { GUEST_V4 } else { draft.v4[0] };
+    }
+    if draft.v6[0] == draft.v6[1] {
+        draft.v6[1] = PEER_V6;
+        draft.v6[0] = if draft.v6[0] == PEER_V6 { GUEST_V6 } else { draft.v6[0] };
     }
 }
 

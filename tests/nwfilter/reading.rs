@@ -55,8 +55,9 @@ fn priority(rule: &Element) -> i32 {
     rule.attribute("priority").map_or(500, |text| text.parse().expect("a priority"))
 }
 
+/// A rule without elements is about every frame.
 fn is_ethernet(rule: &Element) -> bool {
-    rule.children.first().is_some_and(|element| ETHERNET.contains(&element.name.as_str()))
+    rule.children.first().is_none_or(|element| ETHERNET.contains(&element.name.as_str()))
 }
 
 fn ethernet(placed: &[Placed], way: Direction) -> Wall {

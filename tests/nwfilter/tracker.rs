@@ -26,8 +26,9 @@ type Tuple = (u8, IpAddr, IpAddr, u16, u16);
 /// The connections of a network namespace.
 #[derive(Debug, Default)]
 pub struct Tracker {
-    /// By the tuple of the first packet; whether there was a reply.
-    known: BTreeMap<Tuple, bool>,
+    /// By the tuple of the first packet; whether there must be a reply before the
+    /// connection goes on, as there must to a SYN, and whether there was one.
+    known: BTreeMap<Tuple, (bool, bool)>,
 }
 
 /// Listener reports and discovery, which conntrack does not look at.
@@ -43,9 +44,12 @@ impl Tracker {
         if is_untracked(ip) {
             return nowhere(ConnState::Untracked);
         }
-        if let Some(replied) = self.known.get(&tuple) {
-            let state = if *replied { ConnState::Established } else { ConnState::New };
-            return found(false, state);
+        if let Some((waits, replied)) = self.known.get(&tuple) {
+            return match (replied, *waits && is_ack(ip)) {
+                (true, _) => found(false, ConnState::Established),
+                (false, true) => nowhere(ConnState::Invalid),
+                (false, false) => found(false, ConnState::New),
+            };
         }
         if self.known.contains_key(&turned(tuple)) {
             return found(true, ConnState::Established);
@@ -58,10 +62,11 @@ impl Tracker {
 
     /// Notes that the frame has arrived.
     pub fn note(&mut self, frame: &Frame, place: Place) {
-        let Some(tuple) = frame.ip().map(tuple) else { return };
+        let Some(ip) = frame.ip() else { return };
+        let waits = matches!(ip.transport, L4::Tcp(..)) && !is_ack(ip);
         match place.state {
-            ConnState::Established if place.is_reply => drop(self.known.insert(turned(tuple), true)),
-            ConnState::New => drop(self.known.entry(tuple).or_insert(false)),
+            ConnState::Established if place.is_reply => drop(self.known.insert(turned(tuple(ip)), (waits, true))),
+            ConnState::New => drop(self.known.entry(tuple(ip)).or_insert((waits, false))),
             _ => {}
         }
     }
@@ -92,6 +97,10 @@ fn tuple(ip: &Ip) -> Tuple {
     };
     let (from, to) = if matches!(ip.transport, L4::Icmp(..)) { (from ^ to, from ^ to) } else { (from, to) };
     (ip.protocol().0, ip.source, ip.destination, from, to)
+}
+
+fn is_ack(ip: &Ip) -> bool {
+    matches!(ip.transport, L4::Tcp(_, ACK, _))
 }
 
 fn is_untracked(ip: &Ip) -> bool {
