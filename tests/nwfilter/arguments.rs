@@ -38,8 +38,14 @@ impl Arguments {
     /// What is wrong, for people.
     pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let (mut against, mut engine) = (None, None);
-        let mut all =
-            Self { against: Against::Libvirt, filter: String::new(), packets: 260, seed: 0x6e77_6621, shown: 4, verbose: false };
+        let mut all = Self {
+            against: Against::Libvirt,
+            filter: String::new(),
+            packets: 260,
+            seed: 0x6e77_6621,
+            shown: 4,
+            verbose: false,
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value; {USAGE}"));
             match word.as_str() {

@@ -44,7 +44,11 @@ impl Bench {
         let peer = lab.ports(&[(PEER_PORT, Some(PEER_MAC))]).remove(0);
         // No stack may answer, and nobody is told what is for somebody else.
         // A frame that some other port gets would be of a connection that exists.
-        lab.ip(&["link set eth1 down".to_owned(), format!("address flush dev {BRIDGE}"), format!("link set {BRIDGE} type bridge mcast_snooping 0")]);
+        lab.ip(&[
+            "link set eth1 down".to_owned(),
+            format!("address flush dev {BRIDGE}"),
+            format!("link set {BRIDGE} type bridge mcast_snooping 0"),
+        ]);
         let quiet = |name: &str| format!("link set dev {name} learning off flood off mcast_flood off bcast_flood off");
         lab.bridge(&names.iter().map(|name| quiet(name)).collect::<Vec<_>>());
         lab.bridge(&[

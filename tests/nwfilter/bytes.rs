@@ -21,7 +21,9 @@ pub fn frames(frame: &Frame, id: u32) -> Vec<Vec<u8>> {
             let (content, kind) = (transport(ip, id), EtherType::IPV4.number());
             let (first, second) = content.split_at(FIRST);
             let pieces = [header(ip, first.len(), id, 0x2000), header(ip, second.len(), id, FIRST as u16 / 8)];
-            let whole = |(header, rest): (Vec<u8>, &[u8])| [head(frame), kind.to_be_bytes().to_vec(), header, rest.to_vec()].concat();
+            let whole = |(header, rest): (Vec<u8>, &[u8])| {
+                [head(frame), kind.to_be_bytes().to_vec(), header, rest.to_vec()].concat()
+            };
             pieces.into_iter().zip([first, second]).map(whole).collect()
         }
         body => vec![[head(frame), self::body(body, id)].concat()],
@@ -67,8 +69,12 @@ fn body(body: &Body, id: u32) -> Vec<u8> {
         }
         Body::Ip(ip) => {
             let content = transport(ip, id);
-            return [ip.family().ether_type().number().to_be_bytes().to_vec(), header(ip, content.len(), id, 0), content]
-                .concat();
+            return [
+                ip.family().ether_type().number().to_be_bytes().to_vec(),
+                header(ip, content.len(), id, 0),
+                content,
+            ]
+            .concat();
         }
         Body::Other(kind) => (kind.number(), Vec::new()),
     };

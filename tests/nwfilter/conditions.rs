@@ -118,9 +118,7 @@ impl Reader<'_> {
             "protocolid" => Field::EtherType(EtherType::new(protocol_id(self.text(name)?))?),
             "encap-protocol" => Field::Encapsulated(EtherType::new(protocol_id(self.text(name)?))?),
             "vlanid" => Field::VlanId(self.number(name)? as u16),
-            "protocol" => {
-                Field::Protocol(Protocol(protocol(self.text(name)?).unwrap_or(self.number(name)? as u8)))
-            }
+            "protocol" => Field::Protocol(Protocol(protocol(self.text(name)?).unwrap_or(self.number(name)? as u8))),
             "dscp" => Field::Dscp(self.number(name)? as u8),
             "option" => Field::TcpOption(self.number(name)? as u8),
             "flags" if kind == "tcp" || kind == "tcp-ipv6" => {
@@ -185,7 +183,9 @@ impl Reader<'_> {
     fn arp(&self, name: &str) -> Option<Field> {
         let net = |name: &str| -> Ipv4Net {
             let address: Ipv4Addr = self.text(name).and_then(|text| text.parse().ok()).expect("an address");
-            Ipv4Net::new(address, self.text(&name.replace("addr", "mask")).map_or(32, prefix)).expect("a prefix").trunc()
+            Ipv4Net::new(address, self.text(&name.replace("addr", "mask")).map_or(32, prefix))
+                .expect("a prefix")
+                .trunc()
         };
         let mac = |name: &str| self.text(name).and_then(|text| text.parse().ok()).expect("a MAC address");
         Some(match name {

@@ -140,7 +140,10 @@ impl Corpus {
 
 /// The words of a comment that are a name and a value.
 fn parameters(line: &str) -> Parameters {
-    line.split_whitespace().filter_map(|word| word.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
+    line.split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
 }
 
 /// What a reference gives to the filter: what is given from outside stands above it.

@@ -228,7 +228,8 @@ impl Attribute<'_> {
     /// The address, or one that fits its mask.
     fn mac(&self, rng: &mut Rng) -> Option<Mac> {
         let own: Mac = self.value.parse().ok()?;
-        let mask = self.other(&self.name.replace("addr", "mask")).or_else(|| self.other(&format!("{}-mask", self.name)));
+        let mask =
+            self.other(&self.name.replace("addr", "mask")).or_else(|| self.other(&format!("{}-mask", self.name)));
         let mask: Mac = mask.and_then(|text| text.parse().ok()).unwrap_or(Mac::BROADCAST);
         let mut bytes = own.bytes();
         for (byte, mask) in bytes.iter_mut().zip(mask.bytes()) {

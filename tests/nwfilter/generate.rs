@@ -144,7 +144,10 @@ fn bpdu(rng: &mut Rng) -> Bpdu {
 /// The addresses that the filter names.
 fn addresses(case: &Case) -> Vec<IpAddr> {
     let values = case.aims.iter().flat_map(|aim| &aim.attributes).flat_map(|(_, values)| values);
-    values.filter_map(|value| value.parse().ok()).chain([IpAddr::V4(DHCP_V4), IpAddr::V6(GUEST_MAC.link_local())]).collect()
+    values
+        .filter_map(|value| value.parse().ok())
+        .chain([IpAddr::V4(DHCP_V4), IpAddr::V6(GUEST_MAC.link_local())])
+        .collect()
 }
 
 /// What happens to a few frames, whatever they are.

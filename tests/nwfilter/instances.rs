@@ -24,14 +24,16 @@ pub fn instances(placed: &Placed) -> Vec<Vec<Element>> {
             lengths.insert(iterator, list(&placed.parameters, name).len());
         }
     }
-    let fill = |turn: &BTreeMap<usize, usize>| placed.rule.children.iter().map(|one| filled(one, placed, turn)).collect();
+    let fill =
+        |turn: &BTreeMap<usize, usize>| placed.rule.children.iter().map(|one| filled(one, placed, turn)).collect();
     turns(&lengths).iter().map(fill).collect()
 }
 
 /// Every combination of what the iterators count.
 fn turns(lengths: &BTreeMap<usize, usize>) -> Vec<BTreeMap<usize, usize>> {
     lengths.iter().fold(vec![BTreeMap::new()], |all, (iterator, length)| {
-        let with = |turn: &BTreeMap<usize, usize>, at| turn.iter().map(|(i, n)| (*i, *n)).chain([(*iterator, at)]).collect();
+        let with =
+            |turn: &BTreeMap<usize, usize>, at| turn.iter().map(|(i, n)| (*i, *n)).chain([(*iterator, at)]).collect();
         all.iter().flat_map(|turn| (0..*length).map(move |at| with(turn, at))).collect()
     })
 }

@@ -23,20 +23,22 @@ mod draft;
 mod frame;
 mod generate;
 mod instances;
+mod known;
 mod libvirt;
 mod packet;
 mod reading;
+mod report;
 mod station;
 mod tracker;
 mod verdicts;
 
 use std::process::ExitCode;
-use std::time::Instant;
 
-use arguments::Arguments;
+use arguments::{Against, Arguments};
 use bench::Bench;
 use corpus::Corpus;
 use libvirt::Libvirt;
+use report::Report;
 use support::lab::Lab;
 
 fn main() -> ExitCode {
@@ -48,39 +50,31 @@ fn main() -> ExitCode {
         }
     };
     let corpus = Corpus::read();
+    if arguments.against != Against::Libvirt {
+        eprintln!("nwfilter: the engines make no rules of nwfilters yet: nothing to hold against the model");
+        return ExitCode::FAILURE;
+    }
     let cases = corpus.cases(&arguments.filter);
     let bench = Bench::new(Lab::of_libvirt());
     let libvirt = Libvirt::with(&corpus);
-    let mut sent = 0;
+    let mut report = Report::default();
     for round in cases.chunks(station::GUESTS) {
-        let t = Instant::now();
         let bound = libvirt.bind(round);
-        println!("bound in {:?}", t.elapsed());
         for (number, (case, bound)) in round.iter().zip(bound).enumerate() {
             if let Err(reason) = bound {
-                println!("{}: not bound: {reason}", case.name);
+                report.not_bound(case, &reason);
                 continue;
             }
             libvirt::forget_connections();
             let exchanges = generate::exchanges(case, arguments.seed, arguments.packets);
             let arrivals = bench.try_all(number, &exchanges);
-            let all: Vec<_> = exchanges.iter().flatten().zip(arrivals.iter().flatten()).collect();
-            sent += all.len();
-            let passed = all.iter().filter(|(_, arrived)| **arrived).count();
-            let walls = corpus.walls(case);
-            let differences = verdicts::differences(&walls, &exchanges, &arrivals);
-            println!("{}: {passed} of {} arrived, {} differences", case.name, all.len(), differences.len());
-            for d in differences.iter().take(arguments.shown) {
-                println!("  {} {} [{:?} reply {} n {}] arrived {}; {} {}", d.shot.way, d.shot.frame, d.place.state, d.place.is_reply, d.place.connections, d.arrived, d.decision.verdict, d.decision.origin);
-            }
             if arguments.verbose {
-                for (shot, arrived) in all {
-                    println!("  {} {} {}", if *arrived { "+" } else { "-" }, shot.way, shot.frame);
-                }
+                report::tell(&exchanges, &arrivals);
             }
+            let differences = verdicts::differences(&corpus.walls(case), &exchanges, &arrivals);
+            report.filter(case, &arguments, arrivals.iter().flatten().count(), &differences);
         }
         libvirt.unbind();
     }
-    println!("{sent} packets");
-    ExitCode::SUCCESS
+    report.finish(&arguments)
 }

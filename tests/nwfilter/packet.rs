@@ -31,7 +31,13 @@ fn encapsulated(body: &Body) -> u16 {
     match body {
         Body::Arp(_) => EtherType::ARP.number(),
         Body::Rarp(_) => EtherType::RARP.number(),
-        Body::Stp(bpdu) => if bpdu.kind == 0 { 38 } else { 7 },
+        Body::Stp(bpdu) => {
+            if bpdu.kind == 0 {
+                38
+            } else {
+                7
+            }
+        }
         Body::Ip(ip) => ip.family().ether_type().number(),
         Body::Other(kind) => kind.number(),
     }
@@ -69,7 +75,8 @@ fn ip(ip: &Ip) -> IpPacket {
 }
 
 fn transport(l4: &L4) -> Transport {
-    let ports = |protocol, [source, destination]: [u16; 2], tcp| Transport::Ports { protocol, source, destination, tcp };
+    let ports =
+        |protocol, [source, destination]: [u16; 2], tcp| Transport::Ports { protocol, source, destination, tcp };
     match l4 {
         L4::Tcp(both, flags, option) => ports(Protocol::TCP, *both, Tcp { flags: *flags, option: *option }),
         L4::Udp(protocol, both) if *protocol == Protocol::UDP => ports(*protocol, *both, Tcp::default()),

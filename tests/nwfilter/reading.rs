@@ -26,8 +26,16 @@ pub struct Placed<'a> {
 /// Elements of the ethernet layer.
 const ETHERNET: [&str; 7] = ["mac", "vlan", "stp", "arp", "rarp", "ip", "ipv6"];
 /// Where chains stand by default.
-const CHAINS: [(&str, i32); 8] =
-    [("root", 0), ("mac", -800), ("stp", -810), ("vlan", -750), ("ipv4", -700), ("ipv6", -600), ("arp", -500), ("rarp", -400)];
+const CHAINS: [(&str, i32); 8] = [
+    ("root", 0),
+    ("mac", -800),
+    ("stp", -810),
+    ("vlan", -750),
+    ("ipv4", -700),
+    ("ipv6", -600),
+    ("arp", -500),
+    ("rarp", -400),
+];
 
 /// The chain of a filter, and its priority.
 pub fn chain(filter: &Element) -> (String, i32) {
@@ -81,8 +89,13 @@ fn ethernet(placed: &[Placed], way: Direction) -> Wall {
 
 /// Which frames enter a chain.
 fn entrance(chain: &str) -> (Scope, Vec<Match>) {
-    let kinds =
-        [("ipv4", EtherType::IPV4), ("ipv6", EtherType::IPV6), ("arp", EtherType::ARP), ("rarp", EtherType::RARP), ("vlan", EtherType::VLAN)];
+    let kinds = [
+        ("ipv4", EtherType::IPV4),
+        ("ipv6", EtherType::IPV6),
+        ("arp", EtherType::ARP),
+        ("rarp", EtherType::RARP),
+        ("vlan", EtherType::VLAN),
+    ];
     match kinds.iter().find(|(prefix, _)| has_prefix(chain, prefix)) {
         Some((_, kind)) => (Scope::Ether(*kind), Vec::new()),
         None if has_prefix(chain, "stp") => (Scope::Any, vec![Match::is(bridge_group())]),
@@ -105,7 +118,7 @@ fn turned(rule: &Element, way: Direction) -> Option<bool> {
 }
 
 fn origin(rule: &Element) -> Origin {
-    Origin::placed("rule", &rule.place())
+    Origin::placed(format!("rule {}", rule.attribute("direction").unwrap_or_default()), &rule.place())
 }
 
 fn ethernet_rules(placed: &Placed, way: Direction) -> Vec<Rule> {

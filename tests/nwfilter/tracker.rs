@@ -116,7 +116,9 @@ fn begins(ip: &Ip) -> bool {
     match &ip.transport {
         // Also one that is picked up midway (nf_conntrack_tcp_loose).
         L4::Tcp(_, flags, _) => matches!(flags & 0x17, SYN | ACK),
-        L4::Udp(..) | L4::Other(_) => ip.protocol() != Protocol(0),
+        // The kernel sums UDP-Lite as if it were UDP, and finds every sum wrong.
+        L4::Udp(protocol, _) => *protocol == Protocol::UDP,
+        L4::Other(_) => true,
         L4::Sctp(_, chunk) => *chunk == INIT,
         L4::Icmp(kind, ..) if ip.family() == Family::V4 => matches!(kind, 8 | 13 | 15 | 17),
         L4::Icmp(kind, ..) => matches!(kind, 128 | 139),

@@ -1,9 +1,10 @@
 //! What the model says of each frame of a filter's conversations.
 
-use virt_guard::model::{self, Decision, Members, Verdict, Wall};
+use virt_guard::model::{self, Decision, Members, Packet, Verdict, Wall};
 
 use super::bench::{Arrivals, order};
 use super::generate::{Exchange, Shot};
+use super::known;
 use super::packet::packet;
 use super::tracker::{Place, Tracker};
 
@@ -18,6 +19,8 @@ pub struct Difference<'a> {
     pub decision: Decision,
     /// Whether the kernel let it through.
     pub arrived: bool,
+    /// The known difference that it is, if it is one.
+    pub known: Option<&'static str>,
 }
 
 /// The frames on which they disagree.
@@ -29,12 +32,15 @@ pub fn differences<'a>(walls: &[Wall], exchanges: &'a [Exchange], arrivals: &Arr
     for (_, turn, number) in order(exchanges) {
         let (shot, arrived) = (&exchanges[number][turn], arrivals[number][turn]);
         let place = tracker.place(&shot.frame);
-        let decision = model::evaluate(walls, &Members::default(), shot.way, &packet(&shot.frame, place));
+        let packet = packet(&shot.frame, place);
+        let decide = |walls: &[Wall], packet: &Packet| model::evaluate(walls, &Members::default(), shot.way, packet);
+        let agrees = |walls: &[Wall], packet: &Packet| (decide(walls, packet).verdict == Verdict::Accept) == arrived;
         if arrived {
             tracker.note(&shot.frame, place);
         }
-        if (decision.verdict == Verdict::Accept) != arrived {
-            all.push(Difference { shot, place, decision, arrived });
+        if !agrees(walls, &packet) {
+            let known = known::explain(walls, &packet, &shot.frame, agrees);
+            all.push(Difference { shot, place, decision: decide(walls, &packet), arrived, known });
         }
     }
     all
