@@ -66,6 +66,8 @@ fn exchange(rng: &mut Rng, case: &Case) -> Exchange {
 fn aimed(rng: &mut Rng, case: &Case, aim: &Aim) -> (Direction, Draft) {
     let meant = if aim.is_in { Direction::In } else { Direction::Out };
     let mut draft = draft(rng, case, meant);
+    // Two conversations with the same ports would be one.
+    draft.ports = [rng.word() | 0x8000, rng.word() | 0x8000];
     draft.aim(rng, aim);
     // Rules that fit by address lie in the way of those that do not.
     if rng.chance(15) {
@@ -107,7 +109,7 @@ fn draft(rng: &mut Rng, case: &Case, way: Direction) -> Draft {
         tcp: (rng.pick(&[SYN, SYN, SYN, SYN, ACK]), None),
         arp: arp(rng, source, destination),
         bpdu: bpdu(rng),
-        in_fragments: rng.chance(4),
+        in_fragments: rng.chance(8),
     };
     for end in 0..2 {
         match rng.pick_or(&known, IpAddr::V4(draft.v4[end])) {

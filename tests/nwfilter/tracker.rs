@@ -60,8 +60,15 @@ impl Tracker {
         }
     }
 
-    /// Notes that the frame has arrived.
-    pub fn note(&mut self, frame: &Frame, place: Place) {
+    /// Notes a frame, if it makes a connection: it has arrived, or it is for a group
+    /// and so for the bridge as well, which takes it whatever the guest's port does.
+    pub fn note_if(&mut self, arrived: bool, frame: &Frame, place: Place) {
+        if arrived || frame.to.is_multicast() {
+            self.note(frame, place);
+        }
+    }
+
+    fn note(&mut self, frame: &Frame, place: Place) {
         let Some(ip) = frame.ip() else { return };
         let waits = matches!(ip.transport, L4::Tcp(..)) && !is_ack(ip);
         match place.state {

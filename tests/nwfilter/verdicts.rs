@@ -35,9 +35,7 @@ pub fn differences<'a>(walls: &[Wall], exchanges: &'a [Exchange], arrivals: &Arr
         let packet = packet(&shot.frame, place);
         let decide = |walls: &[Wall], packet: &Packet| model::evaluate(walls, &Members::default(), shot.way, packet);
         let agrees = |walls: &[Wall], packet: &Packet| (decide(walls, packet).verdict == Verdict::Accept) == arrived;
-        if arrived {
-            tracker.note(&shot.frame, place);
-        }
+        tracker.note_if(arrived, &shot.frame, place);
         if !agrees(walls, &packet) {
             let known = known::explain(walls, &packet, &shot.frame, agrees);
             all.push(Difference { shot, place, decision: decide(walls, &packet), arrived, known });
