@@ -91,7 +91,7 @@ impl Draft {
             "protocolid" | "encap-protocol" => self.ether_type = protocol_id(&attribute.value),
             "vlanid" => self.vlan = Some(near(rng) as u16 & 0xfff),
             "protocol" => self.protocol = protocol(&attribute.value).unwrap_or(near(rng) as u8),
-            "type" | "typeend" if attribute.aim.protocol == "stp" => self.bpdu.kind = near(rng) as u8,
+            "type" | "typeend" if attribute.aim.protocol == "stp" => self.bpdu.kind = near(rng) as u8 & 0x80,
             "type" | "typeend" => self.kind[0] = near(rng) as u8,
             "code" | "codeend" => self.kind[1] = near(rng) as u8,
             "dscp" => self.dscp = if rng.chance(20) { near(rng) >> 2 } else { near(rng) } as u8 & 0x3f,

@@ -16,7 +16,7 @@ pub struct Place {
     pub state: ConnState,
     /// Whether it goes back to the one who began.
     pub is_reply: bool,
-    /// How many connections its source has, this one included.
+    /// How many such connections its source has, this one included.
     pub connections: u32,
 }
 
@@ -40,7 +40,7 @@ impl Tracker {
         let nowhere = |state| Place { state, is_reply: false, connections: 0 };
         let Some(ip) = frame.ip() else { return nowhere(ConnState::Untracked) };
         let tuple = tuple(ip);
-        let found = |is_reply, state| Place { state, is_reply, connections: self.connections(tuple.1) };
+        let found = |is_reply, state| Place { state, is_reply, connections: self.connections(tuple) };
         if is_untracked(ip) {
             return nowhere(ConnState::Untracked);
         }
@@ -55,7 +55,7 @@ impl Tracker {
             return found(true, ConnState::Established);
         }
         match begins(ip) {
-            true => Place { connections: self.connections(tuple.1) + 1, ..found(false, ConnState::New) },
+            true => Place { connections: self.connections(tuple) + 1, ..found(false, ConnState::New) },
             false => nowhere(ConnState::Invalid),
         }
     }
@@ -78,8 +78,10 @@ impl Tracker {
         }
     }
 
-    fn connections(&self, source: IpAddr) -> u32 {
-        self.known.keys().filter(|tuple| tuple.1 == source).count() as u32
+    /// A rule counts the connections whose packets it was asked about: those of
+    /// the filters here ask about a protocol and a port.
+    fn connections(&self, (protocol, source, _, _, port): Tuple) -> u32 {
+        self.known.keys().filter(|one| (one.0, one.1, one.4) == (protocol, source, port)).count() as u32
     }
 }
 
