@@ -59,11 +59,6 @@ impl Bench {
         Self { lab, guests, peer }
     }
 
-    /// The lab, for what an engine wants beside this.
-    pub fn lab(&self) -> &Lab {
-        &self.lab
-    }
-
     /// Connects a guest, holds the conversations, and disconnects it.
     pub fn try_all(&self, guest: usize, exchanges: &[Exchange]) -> Arrivals {
         self.connect(guest, "on", "replace");

@@ -70,9 +70,10 @@ fn keep(wall: &mut Wall, wanted: impl Fn(&Rule) -> bool) {
 /// `dscp` of `ip` and `ipv6` is held against the whole octet.
 fn dscp_is_tos(wall: &mut Wall) {
     let never = 64;
-    each(wall, |one| match &mut one.field {
-        Field::Dscp(dscp) => *dscp = if *dscp % 4 == 0 { *dscp / 4 } else { never },
-        _ => {}
+    each(wall, |one| {
+        if let Field::Dscp(dscp) = &mut one.field {
+            *dscp = if *dscp % 4 == 0 { *dscp / 4 } else { never };
+        }
     });
 }
 

@@ -11,6 +11,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "the packet test uses all of it")]
 #[path = "../packets/rng.rs"]
 mod rng;
 

@@ -1,6 +1,6 @@
 //! Frames as the model sees them.
 
-use virt_guard::model::{self, ConnState, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
+use virt_guard::model::{self, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
 use virt_guard::net::{EtherType, Protocol};
 
 use super::frame::{Arp, Body, Bpdu, Frame, Ip, L4};

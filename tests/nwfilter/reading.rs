@@ -68,8 +68,11 @@ fn is_ethernet(rule: &Element) -> bool {
     rule.children.first().is_none_or(|element| ETHERNET.contains(&element.name.as_str()))
 }
 
+/// Rules with their priorities.
+type Ranked = Vec<(i32, Rule)>;
+
 fn ethernet(placed: &[Placed], way: Direction) -> Wall {
-    let mut chains: BTreeMap<&str, (i32, Vec<(i32, Rule)>)> = BTreeMap::new();
+    let mut chains: BTreeMap<&str, (i32, Ranked)> = BTreeMap::new();
     for one in placed.iter().filter(|one| is_ethernet(one.rule)) {
         let rules = ethernet_rules(one, way).into_iter().map(|rule| (priority(one.rule), rule));
         chains.entry(&one.chain.0).or_insert((one.chain.1, Vec::new())).1.extend(rules);
