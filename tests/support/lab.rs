@@ -51,6 +51,17 @@ impl Lab {
         Self(())
     }
 
+    /// The host that the calling thread is on already: that of `libvirt-lab`, whose
+    /// libvirtd would not follow anywhere else.
+    ///
+    /// # Panics
+    /// There is no `libvirt-lab` around this.
+    pub fn of_libvirt() -> Self {
+        assert!(std::env::var_os("LAB_LAN_PID").is_some(), "run this in tests/lab/libvirt-lab");
+        ipv6("disable_ipv6", "1");
+        Self(())
+    }
+
     /// A port of the bridge that stands for a guest's tap, and the guest's end of
     /// it, which has the guest's MAC address.
     pub fn guest_port(&self, name: &str, mac: Mac) -> Wire {

@@ -1,0 +1,181 @@
+//! Where libvirt does not do what is documented, and we do.
+//!
+//! Each is a change of what the model is asked: with it, the model says what
+//! libvirt's kernel does. `docs/nwfilter-differences.md` has them in prose; one
+//! that does not occur any more fails the test.
+
+use ipnet::Ipv4Net;
+use virt_guard::model::{ArpAddresses, Field, Layer, Match, Origin, Packet, Payload, Rule, Scope, Sense, Transport};
+use virt_guard::model::{Verdict, Wall};
+use virt_guard::net::EtherType;
+
+use super::frame::{Body, Frame};
+
+/// One of libvirt's own ways.
+pub struct Known {
+    /// Its name, as in the document.
+    pub name: &'static str,
+    /// What it changes.
+    pub instead: Instead,
+}
+
+/// What libvirt has instead.
+pub enum Instead {
+    /// Other rules.
+    Rules(fn(&mut Wall)),
+    /// Another view of the packet.
+    View(fn(&mut Packet, &Frame)),
+}
+
+/// All that are known: libvirt 9.0 with iptables and ebtables 1.8.9 (nf_tables).
+pub const ALL: [Known; 9] = [
+    Known { name: "chain-end", instead: Instead::Rules(chain_end) },
+    Known { name: "dscp-is-tos", instead: Instead::Rules(dscp_is_tos) },
+    Known { name: "stp-attributes", instead: Instead::Rules(stp_attributes) },
+    Known { name: "encap-protocol-as-hex", instead: Instead::Rules(encap_protocol_as_hex) },
+    Known { name: "ports-not-negated", instead: Instead::Rules(ports_not_negated) },
+    Known { name: "icmp-inout-type", instead: Instead::Rules(icmp_inout_type) },
+    Known { name: "arp-mask-leaks", instead: Instead::Rules(arp_mask_leaks) },
+    Known { name: "arp-of-other-hardware", instead: Instead::View(arp_of_other_hardware) },
+    Known { name: "fragments", instead: Instead::View(fragments) },
+];
+
+/// Filters that libvirt cannot put on a port, and what it says.
+pub const NOT_BOUND: [(&str, &str); 2] =
+    [("continue-in-ip-layer", "-j CONTINUE"), ("ip-port-not", "RULE_APPEND failed")];
+
+/// What no rule of a chain matches is accepted: it does not come back to the root.
+fn chain_end(wall: &mut Wall) {
+    let origin = Origin::built_in("end of a chain");
+    for branch in &mut wall.branches {
+        branch.rules.push(Rule {
+            scope: Scope::Any,
+            matches: Vec::new(),
+            target: Verdict::Accept.into(),
+            origin: origin.clone(),
+        });
+    }
+}
+
+fn each(wall: &mut Wall, change: impl Fn(&mut Match)) {
+    let branches = wall.branches.iter_mut().flat_map(|branch| &mut branch.rules);
+    wall.rules.iter_mut().chain(branches).flat_map(|rule| &mut rule.matches).for_each(change);
+}
+
+fn keep(wall: &mut Wall, wanted: impl Fn(&Rule) -> bool) {
+    wall.rules.retain(&wanted);
+    wall.branches.iter_mut().for_each(|branch| branch.rules.retain(&wanted));
+}
+
+/// `dscp` of `ip` and `ipv6` is held against the whole octet.
+fn dscp_is_tos(wall: &mut Wall) {
+    let never = 64;
+    each(wall, |one| {
+        if let Field::Dscp(dscp) = &mut one.field {
+            *dscp = if *dscp % 4 == 0 { *dscp / 4 } else { never };
+        }
+    });
+}
+
+/// Rules with an attribute of `stp` match nothing.
+fn stp_attributes(wall: &mut Wall) {
+    keep(wall, |rule| {
+        !rule.matches.iter().any(|one| matches!(one.field, Field::StpNumber(..) | Field::StpAddress(..)))
+    });
+}
+
+/// Written to ebtables in decimal, which reads hexadecimal, and four digits of it.
+fn encap_protocol_as_hex(wall: &mut Wall) {
+    each(wall, |one| {
+        if let Field::Encapsulated(kind) = &mut one.field {
+            let read = u32::from_str_radix(&kind.number().to_string(), 16).expect("digits");
+            *kind = EtherType::new(read as u16).unwrap_or(*kind);
+        }
+    });
+}
+
+/// `match='no'` leaves ports of the IP layer as they are.
+fn ports_not_negated(wall: &mut Wall) {
+    each(wall, |one| {
+        if matches!(one.field, Field::SourcePort(_) | Field::DestinationPort(_)) {
+            one.sense = Sense::Is;
+        }
+    });
+}
+
+/// An inout rule with a type of ICMP is in neither direction.
+fn icmp_inout_type(wall: &mut Wall) {
+    keep(wall, |rule| {
+        !(rule.origin.label == "rule inout" && rule.matches.iter().any(|one| matches!(one.field, Field::Icmp(_))))
+    });
+}
+
+/// The mask of `arpsrcipaddr` is that of `arpdstipaddr` too, if that has none.
+fn arp_mask_leaks(wall: &mut Wall) {
+    let rules = wall.rules.iter_mut().chain(wall.branches.iter_mut().flat_map(|branch| &mut branch.rules));
+    for rule in rules {
+        let mask = rule.matches.iter().find_map(|one| match &one.field {
+            Field::ArpSenderIp(net) if net.prefix_len() < 32 => Some(net.prefix_len()),
+            _ => None,
+        });
+        for one in &mut rule.matches {
+            if let (Field::ArpTargetIp(net), Some(mask)) = (&mut one.field, mask) {
+                let wide = Ipv4Net::new(net.addr(), mask.min(net.prefix_len())).expect("a prefix");
+                *net = wide.trunc();
+            }
+        }
+    }
+}
+
+/// Addresses are looked for where Ethernet/IPv4 has them, whatever it is.
+fn arp_of_other_hardware(packet: &mut Packet, frame: &Frame) {
+    let (Body::Arp(arp) | Body::Rarp(arp)) = &frame.body else { return };
+    if let Payload::Arp(seen) | Payload::Rarp(seen) = &mut packet.payload {
+        let (sender_mac, sender_ip) = arp.sender;
+        let (target_mac, target_ip) = arp.target;
+        seen.addresses = Some(ArpAddresses { sender_mac, sender_ip, target_mac, target_ip });
+    }
+}
+
+/// The ethernet layer sees fragments one by one, and only the first has ports.
+fn fragments(packet: &mut Packet, frame: &Frame) {
+    let is_in_fragments = frame.ip().is_some_and(|ip| ip.in_fragments);
+    if let (true, Payload::Ip(ip)) = (is_in_fragments, &mut packet.payload) {
+        ip.transport = Transport::Other(ip.protocol());
+    }
+}
+
+impl Known {
+    /// The walls and the packet as libvirt has them.
+    pub fn apply(&self, walls: &mut [Wall], packet: &mut Packet, frame: &Frame) {
+        match self.instead {
+            Instead::Rules(change) => walls.iter_mut().filter(|wall| self.is_about(wall)).for_each(change),
+            Instead::View(change) => change(packet, frame),
+        }
+    }
+
+    fn is_about(&self, wall: &Wall) -> bool {
+        let is_ip = wall.layer == Layer::Ip;
+        is_ip == matches!(self.name, "ports-not-negated" | "icmp-inout-type")
+    }
+}
+
+/// Which of them make the model say what the kernel did: one, or all together.
+pub fn explain(
+    walls: &[Wall],
+    packet: &Packet,
+    frame: &Frame,
+    agrees: impl Fn(&[Wall], &Packet) -> bool,
+) -> Option<&'static str> {
+    let alone = ALL.iter().find(|known| {
+        let (mut walls, mut packet) = (walls.to_vec(), *packet);
+        known.apply(&mut walls, &mut packet, frame);
+        agrees(&walls, &packet)
+    });
+    let together = || {
+        let (mut walls, mut packet) = (walls.to_vec(), *packet);
+        ALL.iter().for_each(|known| known.apply(&mut walls, &mut packet, frame));
+        agrees(&walls, &packet).then_some("several")
+    };
+    alone.map(|known| known.name).or_else(together)
+}
