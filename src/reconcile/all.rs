@@ -43,7 +43,7 @@ impl Host {
         self.adopt(running, &links)?;
         if self.differences(&policy, &links, engine.as_ref())?.is_empty() {
             let ports = self.state.port_names().map_err(Error::io("the records of ports cannot be listed"))?.len();
-            let problems = self.whole(Basis::Policy(&policy), &links)?.problems;
+            let problems = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?.problems;
             return Ok(Outcome { ports, changed: false, problems });
         }
         self.rebuild(Basis::Policy(&policy), &links, engine.as_ref())
@@ -64,7 +64,7 @@ impl Host {
         let policy = self.policy()?;
         let links = self.links()?;
         let guests = self.guests(running)?;
-        let whole = self.whole_of(Basis::Policy(&policy), &links, &guests)?;
+        let whole = self.whole_of(Basis::Policy(&policy), &links, engine, &guests)?;
         let Some(guest) = guest else { return Ok(engine.replace(&whole.plan, &Standing::default())?) };
         let names = whole.plan.port_names();
         let mut steps = Vec::new();
@@ -120,7 +120,7 @@ impl Host {
     /// Puts everything in place from nothing, in one go. If that fails, ports
     /// whose last good rules do not stand are closed.
     pub(super) fn rebuild(&mut self, basis: Basis<'_>, links: &Links, engine: &dyn Engine) -> Result<Outcome, Error> {
-        let whole = self.whole(basis, links)?;
+        let whole = self.whole(basis, links, engine)?;
         let before = self.state.base();
         let standing = self.standing(engine);
         let steps = engine.replace(&whole.plan, &standing)?;

@@ -28,7 +28,7 @@ impl Host {
         links: &Links,
         engine: &dyn Engine,
     ) -> Result<Vec<Drift>, Error> {
-        let whole = self.whole(Basis::Policy(policy), links)?;
+        let whole = self.whole(Basis::Policy(policy), links, engine)?;
         let mut drifts = self.record_differences(&whole, engine);
         let listing = self.read_all(engine.kind())?;
         drifts.extend(standing_drifts(&listing, &whole.plan, engine)?);

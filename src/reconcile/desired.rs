@@ -1,12 +1,13 @@
 //! What is to stand around each guest's ports: policy, facts, and the kernel's
 //! word on where each port is.
 
+use crate::engine::Engine;
 use crate::facts::policy::Policy;
 use crate::facts::{Domain, Surroundings};
 use crate::kernel::Links;
 use crate::model::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, quarantine, resolve};
 use crate::net::IfName;
-use crate::plan::PortPlan;
+use crate::plan::{Base, PortPlan};
 
 use super::Error;
 
@@ -28,6 +29,16 @@ pub struct Desired {
     pub ports: Vec<DesiredPort>,
     /// Interfaces that cannot be guarded, and why; the policy allows them.
     pub unguarded: Vec<String>,
+}
+
+impl Desired {
+    /// Whether the engine can say it all.
+    ///
+    /// # Errors
+    /// The rule that it cannot say.
+    pub(super) fn sayable(&self, engine: &dyn Engine, base: &Base) -> Result<(), Error> {
+        self.ports.iter().try_for_each(|port| engine.port_chains(base, &port.plan).map(drop).map_err(Error::from))
+    }
 }
 
 /// What is to stand around `domain`.

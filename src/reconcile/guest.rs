@@ -57,6 +57,8 @@ impl Host {
         let wanted = desired(&policy, &self.surroundings, domain, &links)?;
         let engine = self.engine(policy.engine)?;
         let base = base::base(&policy, &links, self.capabilities().bridge_names);
+        // Before anything is recorded or changed, or every other guest would wait for this one.
+        wanted.sayable(engine.as_ref(), &base)?;
         self.release_others(&domain.uuid, &wanted)?;
         self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
         if self.base_stands(engine.as_ref(), &base) && self.guard_ports(engine.as_ref(), &base, &wanted).is_ok() {

@@ -88,6 +88,23 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_that_the_engine_cannot_say_takes_no_rules_from_other_guests() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("etc/virt-guard/nwfilter");
+        std::fs::create_dir_all(&folder).unwrap();
+        let filter =
+            "<filter name='few'><rule action='drop' direction='out'><tcp connlimit-above='2'/></rule></filter>";
+        std::fs::write(folder.join("few.xml"), filter).unwrap();
+        let settings = "[[guest]]\nmatch = \"new\"\nfilters = [\"few\"]\n";
+        std::fs::write(root.path().join("etc/virt-guard/virt-guard.toml"), settings).unwrap();
+        let mut host = host(root.path());
+        let steps = host.steps(&Nftables, None, &[domain("known", 1), domain("new", 2)]).unwrap();
+        let text: String = steps.iter().map(|step| step.text.as_str()).collect();
+        assert!(text.contains("chain vg_vnet1_addr_out {\n\t\tether type"), "{text}");
+        assert!(text.contains("chain vg_vnet2_frame_out {\n\t\tcounter drop comment \"quarantine"), "{text}");
+    }
+
+    #[test]
     fn steps_count_in_guests_that_are_not_on_record_and_record_nothing() {
         let root = tempfile::tempdir().unwrap();
         let mut host = host(root.path());

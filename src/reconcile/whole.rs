@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::engine::Engine;
 use crate::facts::Domain;
 use crate::facts::policy::Policy;
 use crate::kernel::Links;
@@ -32,19 +33,28 @@ pub(super) struct Whole {
 
 impl Host {
     /// What is to stand around all guests on record.
-    pub(super) fn whole(&mut self, basis: Basis<'_>, links: &Links) -> Result<Whole, Error> {
+    pub(super) fn whole(&mut self, basis: Basis<'_>, links: &Links, engine: &dyn Engine) -> Result<Whole, Error> {
         let guests = self.guests(&[])?;
-        self.whole_of(basis, links, &guests)
+        self.whole_of(basis, links, engine, &guests)
     }
 
-    pub(super) fn whole_of(&mut self, basis: Basis<'_>, links: &Links, guests: &[Domain]) -> Result<Whole, Error> {
+    /// The same for these guests. One that cannot be resolved, or that the engine
+    /// cannot say, is no reason to leave the others without rules.
+    pub(super) fn whole_of(
+        &mut self,
+        basis: Basis<'_>,
+        links: &Links,
+        engine: &dyn Engine,
+        guests: &[Domain],
+    ) -> Result<Whole, Error> {
+        let base = self.whole_base(basis, links);
         let mut ports: BTreeMap<IfName, DesiredPort> = BTreeMap::new();
         let mut problems = Vec::new();
         for domain in guests {
             let found = match basis {
-                Basis::Policy(policy) => {
-                    desired(policy, &self.surroundings, domain, links).map_err(|error| error.to_string())
-                }
+                Basis::Policy(policy) => desired(policy, &self.surroundings, domain, links)
+                    .and_then(|desired| desired.sayable(engine, &base).map(|()| desired))
+                    .map_err(|error| error.to_string()),
                 Basis::LastGood(reason) => Err(reason.to_owned()),
             };
             let of_guest = match found {
@@ -58,7 +68,6 @@ impl Host {
                 self.settle(&mut ports, port);
             }
         }
-        let base = self.whole_base(basis, links);
         let ports: Vec<_> = ports.into_values().collect();
         let plan = Plan::new(base, ports.iter().map(|port| port.plan.clone()).collect())?;
         Ok(Whole { plan, ports, problems })

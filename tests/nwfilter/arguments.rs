@@ -1,5 +1,7 @@
 //! What the program is asked to do.
 
+use std::fmt;
+
 use virt_guard::engine::EngineKind;
 
 const USAGE: &str = "usage: nwfilter --against libvirt | --against engine --engine nftables|iptables \
@@ -12,6 +14,15 @@ pub enum Against {
     Libvirt,
     /// The rules of one of our engines.
     Engine(EngineKind),
+}
+
+impl fmt::Display for Against {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Libvirt => f.write_str("libvirt"),
+            Self::Engine(kind) => write!(f, "engine --engine {kind}"),
+        }
+    }
 }
 
 /// The arguments.

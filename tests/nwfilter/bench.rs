@@ -36,19 +36,16 @@ pub fn slowness() -> u32 {
 }
 
 impl Bench {
-    /// Puts the ports into the bridge. None of the guests is connected yet.
-    pub fn new(lab: Lab) -> Self {
+    /// Puts the ports into the bridge, beside which there is nothing but `others`. None of the guests is connected yet.
+    pub fn new(lab: Lab, others: &[&str]) -> Self {
         let names: Vec<_> = (0..GUESTS).map(port).collect();
         let guests: Vec<_> = names.iter().map(|name| (name.as_str(), Some(GUEST_MAC))).collect();
         let mut guests = lab.ports(&guests);
         let peer = lab.ports(&[(PEER_PORT, Some(PEER_MAC))]).remove(0);
         // No stack may answer, and nobody is told what is for somebody else.
         // A frame that some other port gets would be of a connection that exists.
-        lab.ip(&[
-            "link set eth1 down".to_owned(),
-            format!("address flush dev {BRIDGE}"),
-            format!("link set {BRIDGE} type bridge mcast_snooping 0"),
-        ]);
+        lab.ip(&others.iter().map(|other| format!("link set {other} down")).collect::<Vec<_>>());
+        lab.ip(&[format!("address flush dev {BRIDGE}"), format!("link set {BRIDGE} type bridge mcast_snooping 0")]);
         let quiet = |name: &str| format!("link set dev {name} learning off flood off mcast_flood off bcast_flood off");
         lab.bridge(&names.iter().map(|name| quiet(name)).collect::<Vec<_>>());
         lab.bridge(&[

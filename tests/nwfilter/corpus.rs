@@ -8,9 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use virt_guard::facts::xml::{self, Element};
-use virt_guard::model::Wall;
 
-use super::reading::{self, Placed};
 use super::station::{DHCP_V4, GUEST_MAC, GUEST_V4, GUEST_V6, PEER_MAC, PEER_V6};
 
 /// Where libvirt's own filters are.
@@ -72,9 +70,9 @@ impl Corpus {
         Self { files }
     }
 
-    /// The files, those of libvirt's own as well.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.files.values().map(|(path, ..)| path.as_path())
+    /// The files by the names of their filters, those of libvirt's own as well.
+    pub fn paths(&self) -> impl Iterator<Item = (&str, &Path)> {
+        self.files.iter().map(|(name, (path, ..))| (name.as_str(), path.as_path()))
     }
 
     /// The filters whose name has `part` in it.
@@ -95,25 +93,6 @@ impl Corpus {
         let mut aims = Vec::new();
         self.gather(root, &parameters, &mut aims, DEPTH);
         Case { name: name.to_owned(), parameters, aims }
-    }
-
-    /// The filter's walls, as the test reads it.
-    pub fn walls(&self, case: &Case) -> Vec<Wall> {
-        let mut placed = Vec::new();
-        self.place(&self.files[&case.name].1, &case.parameters, &mut placed, DEPTH);
-        reading::walls(&placed)
-    }
-
-    fn place<'a>(&'a self, filter: &'a Element, outer: &Parameters, placed: &mut Vec<Placed<'a>>, depth: usize) {
-        for child in &filter.children {
-            if child.is("rule") {
-                placed.push(Placed { chain: reading::chain(filter), rule: child, parameters: outer.clone() });
-            } else if child.is("filterref") && depth > 0 {
-                let name = child.attribute("filter").expect("the name of an included filter");
-                let parameters = [outer.clone(), inner(child, outer)].concat();
-                self.place(&self.files[name].1, &parameters, placed, depth - 1);
-            }
-        }
     }
 
     fn gather(&self, filter: &Element, outer: &Parameters, aims: &mut Vec<Aim>, depth: usize) {

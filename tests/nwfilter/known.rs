@@ -5,10 +5,11 @@
 //! that does not occur any more fails the test.
 
 use ipnet::Ipv4Net;
-use virt_guard::model::{ArpAddresses, Field, Layer, Match, Origin, Packet, Payload, Rule, Scope, Sense, Transport};
-use virt_guard::model::{Verdict, Wall};
-use virt_guard::net::EtherType;
+use virt_guard::engine::EngineKind;
+use virt_guard::model::{ArpAddresses, Field, Layer, Match, Packet, Payload, Rule, Sense, Transport, Wall};
+use virt_guard::net::Direction;
 
+use super::arguments::Against;
 use super::frame::{Body, Frame};
 
 /// One of libvirt's own ways.
@@ -23,39 +24,26 @@ pub struct Known {
 pub enum Instead {
     /// Other rules.
     Rules(fn(&mut Wall)),
+    /// Other walls.
+    Walls(fn(&mut [Wall])),
     /// Another view of the packet.
     View(fn(&mut Packet, &Frame)),
 }
 
 /// All that are known: libvirt 9.0 with iptables and ebtables 1.8.9 (nf_tables).
-pub const ALL: [Known; 9] = [
-    Known { name: "chain-end", instead: Instead::Rules(chain_end) },
+pub const ALL: [Known; 8] = [
     Known { name: "dscp-is-tos", instead: Instead::Rules(dscp_is_tos) },
     Known { name: "stp-attributes", instead: Instead::Rules(stp_attributes) },
     Known { name: "encap-protocol-as-hex", instead: Instead::Rules(encap_protocol_as_hex) },
     Known { name: "ports-not-negated", instead: Instead::Rules(ports_not_negated) },
-    Known { name: "icmp-inout-type", instead: Instead::Rules(icmp_inout_type) },
+    Known { name: "icmp-inout-type", instead: Instead::Walls(icmp_inout_type) },
     Known { name: "arp-mask-leaks", instead: Instead::Rules(arp_mask_leaks) },
     Known { name: "arp-of-other-hardware", instead: Instead::View(arp_of_other_hardware) },
     Known { name: "fragments", instead: Instead::View(fragments) },
 ];
 
 /// Filters that libvirt cannot put on a port, and what it says.
-pub const NOT_BOUND: [(&str, &str); 2] =
-    [("continue-in-ip-layer", "-j CONTINUE"), ("ip-port-not", "RULE_APPEND failed")];
-
-/// What no rule of a chain matches is accepted: it does not come back to the root.
-fn chain_end(wall: &mut Wall) {
-    let origin = Origin::built_in("end of a chain");
-    for branch in &mut wall.branches {
-        branch.rules.push(Rule {
-            scope: Scope::Any,
-            matches: Vec::new(),
-            target: Verdict::Accept.into(),
-            origin: origin.clone(),
-        });
-    }
-}
+pub const NOT_BOUND: [(&str, &str); 1] = [("continue-in-ip-layer", "-j CONTINUE")];
 
 fn each(wall: &mut Wall, change: impl Fn(&mut Match)) {
     let branches = wall.branches.iter_mut().flat_map(|branch| &mut branch.rules);
@@ -88,8 +76,8 @@ fn stp_attributes(wall: &mut Wall) {
 fn encap_protocol_as_hex(wall: &mut Wall) {
     each(wall, |one| {
         if let Field::Encapsulated(kind) = &mut one.field {
-            let read = u32::from_str_radix(&kind.number().to_string(), 16).expect("digits");
-            *kind = EtherType::new(read as u16).unwrap_or(*kind);
+            let read = u32::from_str_radix(&kind.to_string(), 16).expect("digits");
+            *kind = read as u16;
         }
     });
 }
@@ -103,11 +91,19 @@ fn ports_not_negated(wall: &mut Wall) {
     });
 }
 
-/// An inout rule with a type of ICMP is in neither direction.
-fn icmp_inout_type(wall: &mut Wall) {
-    keep(wall, |rule| {
-        !(rule.origin.label == "rule inout" && rule.matches.iter().any(|one| matches!(one.field, Field::Icmp(_))))
-    });
+/// A rule with a type of ICMP that is in both directions is one of libvirt's inout,
+/// which it leaves out of both.
+fn icmp_inout_type(walls: &mut [Wall]) {
+    let typed = |rule: &&Rule| rule.matches.iter().any(|one| matches!(one.field, Field::Icmp(_)));
+    let places = |direction| -> Vec<_> {
+        let own = walls.iter().filter(|wall| wall.layer == Layer::Ip && wall.direction == direction);
+        own.flat_map(|wall| &wall.rules).filter(typed).filter_map(|rule| rule.origin.place.clone()).collect()
+    };
+    let (to, from) = (places(Direction::In), places(Direction::Out));
+    let is_inout = |rule: &Rule| rule.origin.place.as_ref().is_some_and(|at| to.contains(at) && from.contains(at));
+    for wall in walls.iter_mut().filter(|wall| wall.layer == Layer::Ip) {
+        keep(wall, |rule| !(typed(&rule) && is_inout(rule)));
+    }
 }
 
 /// The mask of `arpsrcipaddr` is that of `arpdstipaddr` too, if that has none.
@@ -150,32 +146,72 @@ impl Known {
     pub fn apply(&self, walls: &mut [Wall], packet: &mut Packet, frame: &Frame) {
         match self.instead {
             Instead::Rules(change) => walls.iter_mut().filter(|wall| self.is_about(wall)).for_each(change),
+            Instead::Walls(change) => change(walls),
             Instead::View(change) => change(packet, frame),
         }
     }
 
     fn is_about(&self, wall: &Wall) -> bool {
         let is_ip = wall.layer == Layer::Ip;
-        is_ip == matches!(self.name, "ports-not-negated" | "icmp-inout-type")
+        is_ip == (self.name == "ports-not-negated")
     }
+}
+
+/// Those that one side has. ebtables sees fragments one by one for us, too.
+fn ways(against: Against) -> impl Iterator<Item = &'static Known> {
+    ALL.iter().filter(move |known| match against {
+        Against::Libvirt => true,
+        Against::Engine(EngineKind::Iptables) => known.name == "fragments",
+        Against::Engine(EngineKind::Nftables) => false,
+    })
 }
 
 /// Which of them make the model say what the kernel did: one, or all together.
 pub fn explain(
+    against: Against,
     walls: &[Wall],
-    packet: &Packet,
-    frame: &Frame,
+    (packet, frame): (&Packet, &Frame),
     agrees: impl Fn(&[Wall], &Packet) -> bool,
 ) -> Option<&'static str> {
-    let alone = ALL.iter().find(|known| {
+    let with = |known: &mut dyn Iterator<Item = &'static Known>| {
         let (mut walls, mut packet) = (walls.to_vec(), *packet);
-        known.apply(&mut walls, &mut packet, frame);
+        known.for_each(|known| known.apply(&mut walls, &mut packet, frame));
         agrees(&walls, &packet)
-    });
-    let together = || {
-        let (mut walls, mut packet) = (walls.to_vec(), *packet);
-        ALL.iter().for_each(|known| known.apply(&mut walls, &mut packet, frame));
-        agrees(&walls, &packet).then_some("several")
     };
-    alone.map(|known| known.name).or_else(together)
+    let alone = ways(against).find(|known| with(&mut std::iter::once(*known))).map(|known| known.name);
+    alone.or_else(|| with(&mut ways(against)).then_some("several"))
+}
+
+/// Filters that an engine refuses, and what of them it names.
+pub const REFUSED: [(EngineKind, &str, &str); 8] = [
+    (EngineKind::Iptables, "connlimit", "connlimit-above for what goes to a guest"),
+    (EngineKind::Iptables, "stp-fields", "a field of a BPDU"),
+    (EngineKind::Iptables, "stp-timers", "a field of a BPDU"),
+    (EngineKind::Iptables, "stp-type", "a field of a BPDU"),
+    (EngineKind::Iptables, "tcp-flags", "TCP flags of what goes to a guest"),
+    (EngineKind::Iptables, "tcp-option", "a TCP option of what goes to a guest"),
+    (EngineKind::Nftables, "arp-gratuitous", "a gratuitous ARP packet"),
+    (EngineKind::Nftables, "connlimit", "a number of connections of each source"),
+];
+
+/// The name of a filter that is known not to be taken, if this reason is the known one.
+pub fn not_bound(against: Against, filter: &str, reason: &str) -> Option<&'static str> {
+    let is = |(name, text): &(&str, &str)| *name == filter && reason.contains(text);
+    untaken(against).into_iter().find(is).map(|(name, _)| name)
+}
+
+fn untaken(against: Against) -> Vec<(&'static str, &'static str)> {
+    match against {
+        Against::Libvirt => NOT_BOUND.to_vec(),
+        Against::Engine(kind) => {
+            let own = REFUSED.iter().filter(|(of, ..)| *of == kind);
+            own.map(|(_, name, text)| (*name, *text)).collect()
+        }
+    }
+}
+
+/// The names of all that must occur.
+pub fn of(against: Against) -> Vec<&'static str> {
+    let untaken = untaken(against).into_iter().map(|(name, _)| name);
+    ways(against).map(|known| known.name).chain(untaken).collect()
 }

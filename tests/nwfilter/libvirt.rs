@@ -25,7 +25,7 @@ impl Libvirt {
     /// # Panics
     /// It does not take one.
     pub fn with(corpus: &Corpus) -> Self {
-        let own = corpus.paths().filter(|path| path.starts_with(env!("CARGO_MANIFEST_DIR")));
+        let own = corpus.paths().map(|(_, path)| path).filter(|path| path.starts_with(env!("CARGO_MANIFEST_DIR")));
         let commands: Vec<_> = own.map(|path| format!("nwfilter-define {}", path.display())).collect();
         let output = virsh(&commands);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -18,16 +18,14 @@ mod rng;
 mod arguments;
 mod bench;
 mod bytes;
-mod conditions;
 mod corpus;
 mod draft;
 mod frame;
 mod generate;
-mod instances;
 mod known;
 mod libvirt;
+mod ours;
 mod packet;
-mod reading;
 mod report;
 mod station;
 mod tracker;
@@ -37,10 +35,14 @@ use std::process::ExitCode;
 
 use arguments::{Against, Arguments};
 use bench::Bench;
-use corpus::Corpus;
+use corpus::{Case, Corpus};
 use libvirt::Libvirt;
+use ours::Ours;
 use report::Report;
 use support::lab::Lab;
+use virt_guard::engine::EngineKind;
+use virt_guard::facts::with_source;
+use virt_guard::model::Wall;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::parse(std::env::args().skip(1)) {
@@ -51,31 +53,51 @@ fn main() -> ExitCode {
         }
     };
     let corpus = Corpus::read();
-    if arguments.against != Against::Libvirt {
-        eprintln!("nwfilter: the engines make no rules of nwfilters yet: nothing to hold against the model");
-        return ExitCode::FAILURE;
-    }
-    let cases = corpus.cases(&arguments.filter);
-    let bench = Bench::new(Lab::of_libvirt());
-    let libvirt = Libvirt::with(&corpus);
     let mut report = Report::default();
-    for round in cases.chunks(station::GUESTS) {
+    match arguments.against {
+        Against::Libvirt => against_libvirt(&arguments, &corpus, &mut report),
+        Against::Engine(kind) => against_engine(&arguments, &corpus, kind, &mut report),
+    }
+    report.finish(&arguments)
+}
+
+/// Several filters at once, each on a port of its own: libvirt takes a second for one.
+fn against_libvirt(arguments: &Arguments, corpus: &Corpus, report: &mut Report) {
+    let bench = Bench::new(Lab::of_libvirt(), &["eth1"]);
+    let (libvirt, ours) = (Libvirt::with(corpus), Ours::new(corpus, None));
+    for round in corpus.cases(&arguments.filter).chunks(station::GUESTS) {
         let bound = libvirt.bind(round);
         for (number, (case, bound)) in round.iter().zip(bound).enumerate() {
-            if let Err(reason) = bound {
-                report.not_bound(case, &reason);
-                continue;
+            match (bound, ours.walls_of_filter(case)) {
+                (Ok(()), Ok(walls)) => try_one(arguments, &bench, (number, case), &walls, report),
+                (Err(reason), _) | (_, Err(reason)) => report.not_bound(arguments.against, case, &reason),
             }
-            libvirt::forget_connections();
-            let exchanges = generate::exchanges(case, arguments.seed, arguments.packets);
-            let arrivals = bench.try_all(number, &exchanges);
-            if arguments.verbose {
-                report::tell(&exchanges, &arrivals);
-            }
-            let differences = verdicts::differences(&corpus.walls(case), &exchanges, &arrivals);
-            report.filter(case, &arguments, arrivals.iter().flatten().count(), &differences);
         }
         libvirt.unbind();
     }
-    report.finish(&arguments)
+}
+
+fn against_engine(arguments: &Arguments, corpus: &Corpus, kind: EngineKind, report: &mut Report) {
+    let bench = Bench::new(Lab::new(), &[]);
+    let ours = Ours::new(corpus, Some(kind));
+    for round in corpus.cases(&arguments.filter).chunks(station::GUESTS) {
+        for (number, case) in round.iter().enumerate() {
+            match ours.guard(number, case) {
+                Ok(()) => try_one(arguments, &bench, (number, case), &ours.walls_of_guest(number, case), report),
+                Err(error) => report.not_bound(arguments.against, case, &with_source(&error)),
+            }
+        }
+        ours.remove_all();
+    }
+}
+
+fn try_one(arguments: &Arguments, bench: &Bench, (number, case): (usize, &Case), walls: &[Wall], report: &mut Report) {
+    libvirt::forget_connections();
+    let exchanges = generate::exchanges(case, arguments.seed, arguments.packets);
+    let arrivals = bench.try_all(number, &exchanges);
+    if arguments.verbose {
+        report::tell(&exchanges, &arrivals);
+    }
+    let differences = verdicts::differences(arguments.against, walls, &exchanges, &arrivals);
+    report.filter(case, arguments, arrivals.iter().flatten().count(), &differences);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use super::arguments::Arguments;
+use super::arguments::{Against, Arguments};
 use super::bench::Arrivals;
 use super::corpus::Case;
 use super::generate::Exchange;
@@ -28,13 +28,13 @@ pub fn tell(exchanges: &[Exchange], arrivals: &Arrivals) {
 
 impl Report {
     /// Libvirt did not put the filter on a port.
-    pub fn not_bound(&mut self, case: &Case, reason: &str) {
-        let known = known::NOT_BOUND.iter().find(|(name, text)| *name == case.name && reason.contains(text));
+    pub fn not_bound(&mut self, against: Against, case: &Case, reason: &str) {
+        let known = known::not_bound(against, &case.name, reason);
         match known {
-            Some((name, _)) => *self.known.entry(name).or_default() += 1,
+            Some(name) => *self.known.entry(name).or_default() += 1,
             None => {
                 self.wrong += 1;
-                println!("{}: libvirt does not take it: {reason}", case.name);
+                println!("{}: it is not taken: {reason}", case.name);
             }
         }
     }
@@ -49,9 +49,9 @@ impl Report {
             return;
         }
         self.wrong += new.len();
-        let Arguments { packets, seed, .. } = arguments;
+        let Arguments { packets, seed, against, .. } = arguments;
         println!("{}: {} differences", case.name, new.len());
-        println!("  replay: --against libvirt --filter {} --packets {packets} --seed {seed:#x}", case.name);
+        println!("  replay: --against {against} --filter {} --packets {packets} --seed {seed:#x}", case.name);
         new.iter().take(arguments.shown).for_each(|one| print(one));
     }
 
@@ -60,7 +60,7 @@ impl Report {
     pub fn finish(&self, arguments: &Arguments) -> ExitCode {
         println!("{} filters, {} packets, {} unknown differences", self.filters, self.packets, self.wrong);
         self.known.iter().for_each(|(name, count)| println!("known: {name}: {count}"));
-        let all = known::ALL.iter().map(|known| known.name).chain(known::NOT_BOUND.iter().map(|(name, _)| *name));
+        let all = known::of(arguments.against).into_iter();
         let gone: Vec<_> = all.filter(|name| arguments.filter.is_empty() && !self.known.contains_key(name)).collect();
         gone.iter().for_each(|name| println!("known, and did not occur: {name}"));
         let is_good = self.wrong == 0 && gone.is_empty() && self.packets > 0;

@@ -61,9 +61,9 @@ impl Tracker {
     }
 
     /// Notes a frame, if it makes a connection: it has arrived, or it is for a group
-    /// and so for the bridge as well, which takes it whatever the guest's port does.
-    pub fn note_if(&mut self, arrived: bool, frame: &Frame, place: Place) {
-        if arrived || frame.to.is_multicast() {
+    /// and has come to the bridge, which takes it whatever a guest's port does.
+    pub fn note_if(&mut self, noted: bool, frame: &Frame, place: Place) {
+        if noted {
             self.note(frame, place);
         }
     }

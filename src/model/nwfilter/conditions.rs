@@ -72,6 +72,7 @@ fn payload(protocol: P) -> Option<Protocol> {
 /// What cannot be, in words.
 pub(super) fn matches(protocol: P, attributes: &[Concrete], reading: Reading) -> Result<Vec<Match>, String> {
     let reader = Reader { protocol, attributes, reading };
+    reader.is_no_extension_header()?;
     let mut all = Vec::new();
     all.extend(payload(protocol).map(|payload| Match::is(Field::Protocol(payload))));
     if protocol == P::Stp {
@@ -272,6 +273,16 @@ impl Reader<'_> {
             nwfilter::SetEnd::Destination => self.pick(SetEnd::Dst, SetEnd::Src),
         };
         ends.iter().map(end).collect()
+    }
+
+    /// Linux passes over an authentication header of IPv6 to what is behind it, so
+    /// that no rule about its protocol would ever match (`ipv6_find_hdr`).
+    fn is_no_extension_header(&self) -> Result<(), String> {
+        let by_name = self.protocol == P::Ah(Family::V6);
+        if by_name || self.protocol == P::Ipv6 && self.get(A::Protocol) == Some(&Datum::Number(51)) {
+            return Err("an authentication header of IPv6, which the kernel looks behind".to_owned());
+        }
+        Ok(())
     }
 
     /// BPDUs go to one address; another cannot be asked for beside it.

@@ -2,7 +2,8 @@
 //!
 //! Rules of the root chain and jumps to the other chains stand in the order of
 //! their priorities, a jump before a rule of the same (libvirt's
-//! `ebiptablesApplyNewRules`). A chain is there in a direction only if it has a
+//! `ebiptablesApplyNewRules`). What no rule of a chain matches is accepted; only
+//! `return` leads back to the root. A chain is there in a direction only if it has a
 //! rule there. A rule of both directions is read as written towards the guest and
 //! reversed from it.
 
@@ -100,10 +101,16 @@ fn branches(rules: Vec<Placed>) -> (Vec<Jump>, Vec<Branch>) {
         let (scope, matches) = entry(kind);
         let origin = Origin::built_in(&format!("nwfilter chain {name}"));
         jumps.push((priority, Rule { scope, matches, target: Target::Jump(branches.len()), origin }));
-        branches.push(Branch { name, rules });
+        branches.push(Branch { rules: rules.into_iter().chain([end(&name)]).collect(), name });
     }
     jumps.sort_by_key(|(priority, _)| *priority);
     (jumps, branches)
+}
+
+/// A chain of ebtables accepts what comes to its end, and libvirt leaves it so: the
+/// root's rules behind the jump never see it.
+fn end(chain: &str) -> Rule {
+    Rule::new(Scope::Any, [], Verdict::Accept, &Origin::built_in(&format!("end of nwfilter chain {chain}")))
 }
 
 /// Which frames get into a chain.

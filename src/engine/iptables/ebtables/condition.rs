@@ -5,7 +5,7 @@
 
 use crate::engine::Inexpressible;
 use crate::facts::policy::Marks;
-use crate::model::{CtState, CtWay, Field, Match, Sense, State, StpAddress, StpNumber};
+use crate::model::{CtState, CtWay, Field, Match, Sense, State};
 use crate::net::{AddressRange, Family, IcmpRange};
 use crate::plan::Line;
 
@@ -37,9 +37,9 @@ fn texts(condition: &Match, line: &Line, marks: Marks) -> Result<Vec<String>, In
         Field::EtherType(kind) => format!("-p {is}{:#06x}", kind.number()),
         Field::VlanId(id) => format!("--vlan-id {is}{id}"),
         Field::Encapsulated(kind) => format!("--vlan-encap {is}{kind:#06x}"),
-        Field::StpNumber(number, range) => format!("{} {is}{}", stp(*number), range.with_separator(':')),
-        Field::StpAddress(StpAddress::Root, pattern) => format!("--stp-root-addr {is}{pattern}"),
-        Field::StpAddress(StpAddress::Sender, pattern) => format!("--stp-sender-addr {is}{pattern}"),
+        // The kernel's ebt_stp takes the two bytes of the protocol for one, and looks
+        // for everything behind them one byte too early (seen on 6.1 and 6.18).
+        Field::StpNumber(..) | Field::StpAddress(..) => return inexpressible("a field of a BPDU", line),
         Field::Source(net) => format!("{ip}-src {is}{net}"),
         Field::Destination(net) => format!("{ip}-dst {is}{net}"),
         Field::SourceRange(range) if positive => return Ok(networks(&format!("{ip}-src"), *range)),
@@ -91,21 +91,6 @@ pub(super) fn arp_layout(line: &Line) -> Option<&'static str> {
 
 fn address(net: ipnet::Ipv4Net) -> String {
     if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
-}
-
-fn stp(number: StpNumber) -> &'static str {
-    match number {
-        StpNumber::Type => "--stp-type",
-        StpNumber::Flags => "--stp-flags",
-        StpNumber::RootPriority => "--stp-root-prio",
-        StpNumber::RootCost => "--stp-root-cost",
-        StpNumber::SenderPriority => "--stp-sender-prio",
-        StpNumber::Port => "--stp-port",
-        StpNumber::Age => "--stp-msg-age",
-        StpNumber::MaxAge => "--stp-max-age",
-        StpNumber::HelloTime => "--stp-hello-time",
-        StpNumber::ForwardDelay => "--stp-forward-delay",
-    }
 }
 
 fn networks(word: &str, range: AddressRange) -> Vec<String> {
