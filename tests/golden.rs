@@ -59,7 +59,10 @@ fn text(case: &Path, engine: &dyn Engine) -> String {
         host.desired(&policy, &SmallHost.links().unwrap(), domain).unwrap();
     }
     let steps = host.steps(engine, domain.as_ref(), &[]).unwrap();
-    steps.iter().map(ToString::to_string).collect()
+    let text: String = steps.iter().map(ToString::to_string).collect();
+    // Nor one that the engine cannot say.
+    assert!(!text.contains("quarantine"), "{text}");
+    text
 }
 
 fn compare(case: &Path, file: &str, engine: &dyn Engine) {

@@ -157,6 +157,11 @@ impl Known {
     }
 }
 
+/// A connection that was dropped is counted on for a moment, until the kernel finds
+/// that there is none (nf_conncount). It depends on time, and so need not occur.
+const DROPPED_IS_COUNTED: Known =
+    Known { name: "dropped-is-counted", instead: Instead::View(|packet, _| packet.connections += 1) };
+
 /// Those that one side has. ebtables sees fragments one by one for us, too.
 fn ways(against: Against) -> impl Iterator<Item = &'static Known> {
     ALL.iter().filter(move |known| match against {
@@ -178,7 +183,8 @@ pub fn explain(
         known.for_each(|known| known.apply(&mut walls, &mut packet, frame));
         agrees(&walls, &packet)
     };
-    let alone = ways(against).find(|known| with(&mut std::iter::once(*known))).map(|known| known.name);
+    let sometimes = [&DROPPED_IS_COUNTED].into_iter().filter(|_| against == Against::Libvirt);
+    let alone = ways(against).chain(sometimes).find(|known| with(&mut std::iter::once(*known))).map(|known| known.name);
     alone.or_else(|| with(&mut ways(against)).then_some("several"))
 }
 

@@ -2,6 +2,7 @@
 
 use virt_guard::model::{self, Decision, Members, Packet, Verdict, Wall};
 
+use virt_guard::engine::EngineKind;
 use virt_guard::net::Direction;
 
 use super::arguments::Against;
@@ -52,8 +53,14 @@ pub fn differences<'a>(
     all
 }
 
-/// Whether the bridge itself gets a frame that does not arrive. libvirt's IP layer
-/// is behind it, ours is before it on the way from a guest.
+/// Whether the bridge itself gets a frame that does not arrive, and its connection
+/// is known by that. libvirt's IP layer is behind it, ours is before it on the way
+/// from a guest; without br_netfilter nothing comes of such a frame.
 fn bridge_has(against: Against, shot: &Shot) -> bool {
-    shot.frame.to.is_multicast() && (against == Against::Libvirt || shot.way == Direction::In)
+    let has = match against {
+        Against::Libvirt => true,
+        Against::Engine(EngineKind::Iptables) => shot.way == Direction::In,
+        Against::Engine(EngineKind::Nftables) => false,
+    };
+    has && shot.frame.to.is_multicast()
 }

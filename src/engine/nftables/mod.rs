@@ -24,6 +24,11 @@ const TO_HOOK: &str = "type filter hook postrouting priority 300; policy accept;
 /// Before everybody else's filter (0): what is dropped here needs no other look.
 const HOST_HOOK: &str = "type filter hook input priority -10; policy accept;";
 
+/// The kernel tracks connections on bridges, and puts fragments together for that,
+/// only as long as some rule asks for it. Without this one, rules about ports would
+/// see the fragments of a packet one by one until the first guest has a group.
+const TRACKED: &str = "ct state invalid continue comment \"connections are tracked\"";
+
 const BRIDGE: &str = "bridge virt_guard";
 const INET: &str = "inet virt_guard";
 const UPLINKS: &str = "vg_uplinks";
@@ -140,8 +145,8 @@ fn bridge_base(base: &Base) -> Vec<ChainText> {
 /// A guest's port, else an uplink, else nobody's.
 fn entry(base: &Base, direction: Direction) -> ChainText {
     let port = port_word(direction);
-    let mut rules =
-        vec![format!("{port} vmap @{}", Nftables::port_map(direction)), format!("{port} @{UPLINKS} return")];
+    let mut rules: Vec<_> = (direction == Direction::Out).then(|| TRACKED.to_owned()).into_iter().collect();
+    rules.extend([format!("{port} vmap @{}", Nftables::port_map(direction)), format!("{port} @{UPLINKS} return")]);
     rules.extend(base.bridges.iter().map(|bridge| unknown_port(base, bridge, direction)));
     let hook = match direction {
         Direction::Out => FROM_HOOK,
