@@ -4,6 +4,8 @@
 //! keeps. Out: addresses by MAC address. What cannot be read gives no address: a
 //! guest that waits for one then goes on waiting, closed but for DHCP.
 
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,15 @@ const LEASES: &str = "var/lib/libvirt/dnsmasq";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leases {
     root: PathBuf,
+    /// What the files say, once they were read: thousands of interfaces may ask.
+    read: OnceCell<Known>,
+}
+
+/// Addresses by MAC address.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Known {
+    reserved: BTreeMap<Mac, Vec<IpAddr>>,
+    leased: BTreeMap<Mac, Vec<IpAddr>>,
 }
 
 /// A lease as libvirt_leaseshelper writes it (libvirt's `src/network/leaseshelper.c`).
@@ -40,35 +51,43 @@ struct Lease {
 impl Leases {
     /// Those below `root`, which is `/` but for tests.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), read: OnceCell::new() }
     }
 
     /// The addresses of `mac`: those that a network's definition reserves for it,
     /// or else those that are leased to it now.
     pub fn addresses(&self, mac: Mac) -> Vec<IpAddr> {
-        let reserved = self.reserved(mac);
-        if reserved.is_empty() { self.leased(mac) } else { reserved }
+        let known = self.read.get_or_init(|| Known { reserved: self.reserved(), leased: self.leased() });
+        known.reserved.get(&mac).or_else(|| known.leased.get(&mac)).cloned().unwrap_or_default()
     }
 
-    fn reserved(&self, mac: Mac) -> Vec<IpAddr> {
+    fn reserved(&self) -> BTreeMap<Mac, Vec<IpAddr>> {
         let networks = files(&self.root.join(NETWORKS), "xml").into_iter().filter_map(|path| {
             let bytes = file::read(&path).ok()?;
             xml::parse(&bytes, &path.display().to_string()).ok()
         });
-        networks.flat_map(|network| hosts(&network, mac)).collect()
+        by_mac(networks.flat_map(|network| hosts(&network)))
     }
 
-    fn leased(&self, mac: Mac) -> Vec<IpAddr> {
+    fn leased(&self) -> BTreeMap<Mac, Vec<IpAddr>> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
         let is_current = |lease: &Lease| lease.expiry_time == 0 || lease.expiry_time > now;
-        let is_of = |lease: &Lease| lease.mac_address.as_deref().and_then(|text| text.parse().ok()) == Some(mac);
         let files = files(&self.root.join(LEASES), "status").into_iter();
         let leases = files.filter_map(|path| {
             let bytes = file::read(&path).ok()?;
             serde_json::from_slice::<Vec<Lease>>(&bytes).ok()
         });
-        leases.flatten().filter(|lease| is_of(lease) && is_current(lease)).map(|lease| lease.ip_address).collect()
+        by_mac(leases.flatten().filter(is_current).filter_map(|lease| {
+            let mac = lease.mac_address.as_deref()?.parse().ok()?;
+            Some((mac, lease.ip_address))
+        }))
     }
+}
+
+fn by_mac(pairs: impl Iterator<Item = (Mac, IpAddr)>) -> BTreeMap<Mac, Vec<IpAddr>> {
+    let mut all: BTreeMap<Mac, Vec<IpAddr>> = BTreeMap::new();
+    pairs.for_each(|(mac, address)| all.entry(mac).or_default().push(address));
+    all
 }
 
 /// The files of a folder with this ending, sorted. No folder is no file.
@@ -80,11 +99,10 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     paths
 }
 
-fn hosts(network: &Element, mac: Mac) -> Vec<IpAddr> {
+fn hosts(network: &Element) -> Vec<(Mac, IpAddr)> {
     let ips = network.children_named("ip");
     let hosts = ips.flat_map(|ip| ip.children_named("dhcp")).flat_map(|dhcp| dhcp.children_named("host"));
-    let own = hosts.filter(|host| host.attribute("mac").and_then(|text| text.parse().ok()) == Some(mac));
-    own.filter_map(|host| host.attribute("ip")?.parse().ok()).collect()
+    hosts.filter_map(|host| Some((host.attribute("mac")?.parse().ok()?, host.attribute("ip")?.parse().ok()?))).collect()
 }
 
 #[cfg(test)]

@@ -82,6 +82,9 @@ impl Resolver<'_> {
     /// says it, is what this host's own DHCP server gave it.
     fn compile(&self, filters: &[FilterRef], addresses: &[IpAddr]) -> Result<FilterWalls, ResolveError> {
         let mac = self.interface.mac;
+        if filters.is_empty() {
+            return Ok(FilterWalls::default());
+        }
         let mut known = addresses.to_vec();
         for family in Family::BOTH {
             if !addresses.iter().any(|address| Family::of(*address) == family) {

@@ -5,11 +5,12 @@
 //! its filter is asked for, so that a broken one harms only the guests that
 //! refer to it. Nothing is written.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::Filter;
 use crate::facts::FactError;
@@ -25,8 +26,9 @@ const ENDING: &str = ".xml";
 /// The filters of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Library {
-    /// Filters that were read already, by their names; they come first.
-    given: BTreeMap<String, Filter>,
+    /// Filters that were read already, by their names. A library is made anew for
+    /// each look at the host: thousands of interfaces then refer to one file.
+    read: RefCell<BTreeMap<String, Rc<Filter>>>,
     folders: Vec<Folder>,
 }
 
@@ -64,13 +66,13 @@ impl Library {
     /// first folder has no file for. Either folder may be missing.
     pub fn new(root: &Path) -> Self {
         let folder = |name| Folder { name, path: below(root, name) };
-        Self { given: BTreeMap::new(), folders: FOLDERS.map(folder).to_vec() }
+        Self { read: RefCell::default(), folders: FOLDERS.map(folder).to_vec() }
     }
 
     /// The same with a filter that is in no folder, or that stands for the one of
     /// its name that is.
-    pub fn with(mut self, filter: Filter) -> Self {
-        self.given.insert(filter.name.clone(), filter);
+    pub fn with(self, filter: Filter) -> Self {
+        self.read.borrow_mut().insert(filter.name.clone(), Rc::new(filter));
         self
     }
 
@@ -79,10 +81,16 @@ impl Library {
     /// # Errors
     /// A name that is no name of a file, a file that cannot be read, a filter
     /// that is not as it must be, or one that has another name than its file.
-    pub fn load(&self, name: &str) -> Result<Option<Filter>, LibraryError> {
-        if let Some(filter) = self.given.get(name) {
-            return Ok(Some(filter.clone()));
+    pub fn load(&self, name: &str) -> Result<Option<Rc<Filter>>, LibraryError> {
+        if let Some(filter) = self.read.borrow().get(name) {
+            return Ok(Some(Rc::clone(filter)));
         }
+        let Some(filter) = self.find(name)?.map(Rc::new) else { return Ok(None) };
+        self.read.borrow_mut().insert(name.to_owned(), Rc::clone(&filter));
+        Ok(Some(filter))
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Filter>, LibraryError> {
         check_name(name)?;
         let file = format!("{name}{ENDING}");
         for folder in &self.folders {

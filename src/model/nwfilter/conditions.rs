@@ -6,16 +6,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::facts::nwfilter::{self, Attribute as A, Datum, FilterProtocol as P};
-use crate::model::field::{Field, Match, Sense, SetEnd, StpAddress, StpNumber};
+use crate::model::field::{Field, Match, Sense, SetEnd, StpAddress};
 use crate::model::rule::Scope;
 use crate::net::{
     AddressRange, EtherType, Family, IcmpRange, IcmpType, Mac, MacPattern, NumberRange, PortRange, Protocol,
 };
 
+use super::stp;
 use super::variables::Concrete;
-
-/// Where bridges send their BPDUs (IEEE 802.1D).
-const BRIDGE_GROUP: Mac = Mac::new([0x01, 0x80, 0xc2, 0, 0, 0]);
 
 /// Which way a rule is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,11 +44,6 @@ pub(super) fn scope(protocol: P) -> Scope {
     }
 }
 
-/// A frame of the spanning tree protocol, by its destination.
-pub(super) fn bridge_group() -> Match {
-    Match::is(Field::DestinationMac(BRIDGE_GROUP.into()))
-}
-
 /// The IP protocol that a rule of the IP layer is about.
 fn payload(protocol: P) -> Option<Protocol> {
     Some(match protocol {
@@ -76,8 +69,7 @@ pub(super) fn matches(protocol: P, attributes: &[Concrete], reading: Reading) ->
     let mut all = Vec::new();
     all.extend(payload(protocol).map(|payload| Match::is(Field::Protocol(payload))));
     if protocol == P::Stp {
-        all.push(reader.stp_group()?);
-        all.extend(reader.configuration()?);
+        all.extend(stp::frame(attributes, reading)?);
     }
     // The protocol first: ports and message types mean nothing without.
     let (first, rest): (Vec<_>, Vec<_>) = attributes.iter().partition(|one| one.attribute == A::Protocol);
@@ -165,7 +157,7 @@ impl Reader<'_> {
             (A::TcpOption, Datum::Number(number)) => Field::TcpOption(byte(*number)),
             (A::IpSet, Datum::Set(name)) => Field::IpSet(name.clone(), self.set_ends()),
             (A::ConnLimitAbove, Datum::Number(limit)) => Field::ConnectionsAbove(*limit),
-            (attribute, Datum::Number(number)) => match stp_number(attribute) {
+            (attribute, Datum::Number(number)) => match stp::number(attribute) {
                 Some((field, end)) => Field::StpNumber(field, self.numbers(*number, end)?),
                 None => return Ok(None),
             },
@@ -284,46 +276,6 @@ impl Reader<'_> {
         }
         Ok(())
     }
-
-    /// BPDUs go to one address; another cannot be asked for beside it.
-    fn stp_group(&self) -> Result<Match, String> {
-        if self.reading == Reading::Reversed && self.get(A::SrcMacAddr).is_some() {
-            return Err("<stp> with srcmacaddr in direction inout, which would ask for two destinations".to_owned());
-        }
-        Ok(bridge_group())
-    }
-
-    /// All but the type stands in a configuration only, whose type is 0.
-    fn configuration(&self) -> Result<Option<Match>, String> {
-        let configured = self
-            .attributes
-            .iter()
-            .any(|one| !matches!(one.attribute, A::SrcMacAddr | A::SrcMacMask | A::Type | A::Comment));
-        let kind = self.attributes.iter().find(|one| one.attribute == A::Type);
-        match kind {
-            _ if !configured => Ok(None),
-            None => Ok(Some(Match::is(Field::StpNumber(StpNumber::Type, NumberRange::single(0))))),
-            Some(one) if one.value == Datum::Number(0) && !one.negated => Ok(None),
-            Some(_) => Err("a field of a configuration in a rule about another type of BPDU".to_owned()),
-        }
-    }
-}
-
-fn stp_number(attribute: A) -> Option<(StpNumber, A)> {
-    Some(match attribute {
-        // These have no end; the attribute itself stands for none.
-        A::Type => (StpNumber::Type, A::Type),
-        A::StpFlags => (StpNumber::Flags, A::StpFlags),
-        A::RootPriority => (StpNumber::RootPriority, A::RootPriorityHi),
-        A::RootCost => (StpNumber::RootCost, A::RootCostHi),
-        A::SenderPriority => (StpNumber::SenderPriority, A::SenderPriorityHi),
-        A::Port => (StpNumber::Port, A::PortHi),
-        A::Age => (StpNumber::Age, A::AgeHi),
-        A::MaxAge => (StpNumber::MaxAge, A::MaxAgeHi),
-        A::HelloTime => (StpNumber::HelloTime, A::HelloTimeHi),
-        A::ForwardDelay => (StpNumber::ForwardDelay, A::ForwardDelayHi),
-        _ => return None,
-    })
 }
 
 fn ether_type(number: u32) -> Result<EtherType, String> {

@@ -15,9 +15,10 @@ use crate::model::field::Match;
 use crate::model::rule::{Branch, Layer, Origin, Rule, Scope, Target, Verdict, Wall};
 use crate::net::{Direction, EtherType, Family};
 
-use super::conditions::{Reading, bridge_group, matches, scope};
+use super::conditions::{Reading, matches, scope};
 use super::expand::Found;
 use super::instance::Instance;
+use super::stp::bridge_group;
 
 /// A rule of one direction, and where it stands.
 struct Placed {

@@ -1,7 +1,5 @@
 //! A filter and all that it refers to, as one list of rules with their variables.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use crate::facts::FactError;
@@ -49,33 +47,16 @@ impl Found {
     }
 }
 
-/// Filters that were read already; a DAG may lead to one many times.
-pub(super) struct Shelf<'a> {
-    library: &'a Library,
-    known: RefCell<BTreeMap<String, Rc<Filter>>>,
-}
-
-impl<'a> Shelf<'a> {
-    pub fn new(library: &'a Library) -> Self {
-        Self { library, known: RefCell::default() }
-    }
-
-    fn get(&self, reference: &FilterRef, path: &[String]) -> Result<Rc<Filter>, FactError> {
-        if let Some(filter) = self.known.borrow().get(&reference.filter) {
-            return Ok(Rc::clone(filter));
-        }
-        let error = |message: String| FactError::new(reference.place.clone(), message);
-        let loaded = self.library.load(&reference.filter).map_err(|cause| {
-            let cause = crate::facts::with_source(&cause);
-            error(format!("filter {:?}: {cause}{}", reference.filter, referred(path)))
-        })?;
-        let filter = Rc::new(loaded.ok_or_else(|| {
-            let folders = "/etc/virt-guard/nwfilter or /etc/libvirt/nwfilter";
-            error(format!("unknown filter {:?}, expected one of {folders}{}", reference.filter, referred(path)))
-        })?);
-        self.known.borrow_mut().insert(reference.filter.clone(), Rc::clone(&filter));
-        Ok(filter)
-    }
+fn filter(library: &Library, reference: &FilterRef, path: &[String]) -> Result<Rc<Filter>, FactError> {
+    let error = |message: String| FactError::new(reference.place.clone(), message);
+    let loaded = library.load(&reference.filter).map_err(|cause| {
+        let cause = crate::facts::with_source(&cause);
+        error(format!("filter {:?}: {cause}{}", reference.filter, referred(path)))
+    })?;
+    loaded.ok_or_else(|| {
+        let folders = "/etc/virt-guard/nwfilter or /etc/libvirt/nwfilter";
+        error(format!("unknown filter {:?}, expected one of {folders}{}", reference.filter, referred(path)))
+    })
 }
 
 fn trail(path: &[String]) -> String {
@@ -92,9 +73,9 @@ fn referred(path: &[String]) -> String {
 ///
 /// # Errors
 /// A missing or broken filter, or one that refers to itself, with the path.
-pub(super) fn rules(shelf: &Shelf<'_>, reference: &FilterRef, given: &Values) -> Result<Vec<Found>, FactError> {
+pub(super) fn rules(library: &Library, reference: &FilterRef, given: &Values) -> Result<Vec<Found>, FactError> {
     let mut found = Vec::new();
-    walk(shelf, reference, &Rc::new(merged(&reference.parameters, given)), &[], &mut found)?;
+    walk(library, reference, &Rc::new(merged(&reference.parameters, given)), &[], &mut found)?;
     Ok(found)
 }
 
@@ -103,7 +84,7 @@ fn merged(inner: &Values, outer: &Values) -> Values {
 }
 
 fn walk(
-    shelf: &Shelf<'_>,
+    library: &Library,
     reference: &FilterRef,
     values: &Rc<Values>,
     path: &[String],
@@ -117,7 +98,7 @@ fn walk(
     if path.len() >= MAX_DEPTH {
         return Err(error(format!("references are nested deeper than {MAX_DEPTH}: {}", trail(&own))));
     }
-    let filter = shelf.get(reference, path)?;
+    let filter = filter(library, reference, path)?;
     for (entry, content) in filter.entries.iter().enumerate() {
         match content {
             Entry::Rule(_) if found.len() >= MAX_RULES => {
@@ -129,7 +110,7 @@ fn walk(
             }
             Entry::Include(inner) => {
                 let values = Rc::new(merged(&inner.parameters, values));
-                walk(shelf, inner, &values, &own, found)?;
+                walk(library, inner, &values, &own, found)?;
             }
         }
     }

@@ -9,6 +9,7 @@
 //! expand      references → one list of rules, each with its variables' values
 //! variables   rule, values → attributes for each combination
 //! conditions  attributes → fields of a packet, as written or reversed
+//! stp         the same, of the spanning tree protocol
 //! ethernet    rules → chains, in the order of priorities
 //! ip          rules → one list, with states and mirrored rules
 //! learning    what passes while the guest's address is not known
@@ -20,6 +21,7 @@ mod expand;
 mod instance;
 mod ip;
 mod learning;
+mod stp;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -33,7 +35,7 @@ use crate::facts::policy::Reject;
 use crate::model::rule::{Rule, Target, Verdict, Wall};
 use crate::net::{Direction, Family, Mac};
 
-use expand::{Found, Shelf};
+use expand::Found;
 use instance::{Instance, instances};
 use variables::Values;
 
@@ -81,10 +83,9 @@ pub fn compile_filters(
     addresses: &[IpAddr],
     reject: Verdict,
 ) -> Result<FilterWalls, FactError> {
-    let shelf = Shelf::new(filters.library);
     let mut found = Vec::new();
     for reference in filters.references {
-        found.extend(expand::rules(&shelf, reference, &given(reference, mac, addresses))?);
+        found.extend(expand::rules(filters.library, reference, &given(reference, mac, addresses))?);
     }
     if waits(&found)? {
         let walls = learning::walls(mac, &dhcp_servers(filters.references)?);
