@@ -231,6 +231,57 @@ fn a_guest_that_is_not_known_is_explained_from_its_xml() {
     assert_eq!((run.code, run.err.as_str()), (2, "virt-guard: /nowhere: No such file or directory (os error 2)\n"));
 }
 
+/// The host with a filter, and its guest with a reference to it.
+fn filtered(rules: &str) -> Host {
+    let host = Host::new();
+    host.write("etc/libvirt/nwfilter/tight.xml", &format!("<filter name='tight'>\n{rules}</filter>\n"));
+    host.write("etc/virt-guard/policy.d/zz.toml", "[[guest]]\nmatch = \"web1\"\nfilters = [\"tight\"]\n");
+    host
+}
+
+#[test]
+fn explain_names_the_rule_of_a_filter_by_file_and_line() {
+    let host = filtered("<rule action='drop' direction='in'>\n<tcp dstportstart='80'/></rule>");
+    let run = host.explain("--direction in --from 192.0.2.1 --to 10.100.0.11 --protocol tcp --port 80");
+    assert_eq!(run.code, 1, "{}{}", run.out, run.err);
+    assert!(run.out.contains("nwfilter tight (/etc/libvirt/nwfilter/tight.xml:2)"), "{}", run.out);
+    let run = host.explain("--direction in --from 192.0.2.1 --to 10.100.0.11 --protocol tcp --port 443");
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+}
+
+#[test]
+fn a_filter_is_checked_with_all_that_it_refers_to() {
+    let host = filtered("<rule action='drop' direction='in'><tcp dstportstart='$PORT'/></rule>");
+    host.write("outer.xml", "<filter name='outer'><filterref filter='tight'/></filter>");
+    host.write("broken.xml", "<filter name='broken'>\n<rule action='dorp' direction='in'/></filter>");
+    let outer = host.root().join("outer.xml").display().to_string();
+    let run = host.run(&format!("nwfilter check {outer} --param PORT=22"));
+    assert_eq!((run.out.as_str(), run.code), ("1 filter, no problem\n", 0), "{}", run.err);
+    let run = host.run(&format!("nwfilter check {outer}"));
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("tight.xml:2:1: no value for variable $PORT (filter outer → tight)"), "{}", run.out);
+    let broken = host.root().join("broken.xml").display().to_string();
+    let run = host.run(&format!("nwfilter check --json {broken}"));
+    assert_eq!(run.code, 1);
+    assert!(run.out.contains("broken.xml:2:1: invalid action"), "{}", run.out);
+    assert_eq!(host.run("nwfilter check /nowhere.xml").code, 2);
+}
+
+#[test]
+fn a_filter_is_shown_in_the_words_of_either_engine() {
+    let host = filtered("<rule action='drop' direction='out'><arp match='no' arpsrcipaddr='$IP'/></rule>");
+    for (engine, words) in
+        [("nftables", "@nh,112,32 != 0x0a000001 counter drop"), ("iptables", "--arp-ip-src ! 10.0.0.1 -j DROP")]
+    {
+        let run = host.run(&format!("nwfilter show tight --param IP=10.0.0.1 --engine {engine}"));
+        assert_eq!(run.code, 0, "{}", run.err);
+        assert!(run.out.contains(words), "{}", run.out);
+    }
+    let run = host.run("nwfilter show loose");
+    assert_eq!(run.code, 2);
+    assert!(run.err.contains("unknown filter \"loose\""), "{}", run.err);
+}
+
 #[test]
 fn install_and_uninstall_leave_no_trace_and_touch_nothing_foreign() {
     let host = Host::new();

@@ -104,7 +104,8 @@ fn some_base() -> Base {
 fn text(found: &Found) -> String {
     let mut text: String = found.problems.iter().map(|problem| format!("{problem}\n")).collect();
     if found.problems.is_empty() {
-        text = format!("{} filters, no problem\n", found.filters);
+        let plural = if found.filters == 1 { "" } else { "s" };
+        text = format!("{} filter{plural}, no problem\n", found.filters);
     }
     text
 }
