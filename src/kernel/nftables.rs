@@ -19,6 +19,7 @@ use super::netlink::{Message, Request, Socket, attribute, attributes, text};
 use crate::digest;
 use crate::engine::{Nftables, Table};
 use crate::net::{Direction, Family};
+use crate::plan::Name;
 
 /// `NFNL_SUBSYS_NFTABLES` in the upper byte of a message's type.
 const SUBSYSTEM: u16 = 10 << 8;
@@ -146,8 +147,9 @@ impl Reader {
     fn add_sets(&mut self, listing: &mut Listing, table: Table) -> io::Result<()> {
         let ask = request(GET_SET, table).text(SET_TABLE, place(table).1);
         for message in unless_absent(self.0.dump(&ask))? {
-            if is_in(table, body(&message), SET_TABLE) {
-                self.add_elements(listing, table, &text_of(body(&message), SET_NAME))?;
+            let name = text_of(body(&message), SET_NAME);
+            if is_in(table, body(&message), SET_TABLE) && !Name::is_limit(&name) {
+                self.add_elements(listing, table, &name)?;
             }
         }
         Ok(())

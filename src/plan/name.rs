@@ -17,6 +17,9 @@ const LONGEST: usize = 28;
 /// What every name of ours begins with; libvirt, docker and firewalld use others.
 const PREFIX: &str = "vg_";
 
+/// What the name of a set begins with in which a rule counts connections.
+const LIMIT: &str = "vg_cl_";
+
 /// The name of a chain or a set in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
@@ -82,6 +85,18 @@ impl Name {
         let simple = group.len() <= 16 && plain && !looks_hashed(&group);
         let group = if simple { group } else { hashed(&group) };
         Self(format!("{PREFIX}m_{group}_{}", set.family))
+    }
+
+    /// The set in which the line with this number in `chain` counts connections.
+    pub fn limit(chain: &Self, number: usize) -> Self {
+        let line = format!("{chain} {number}");
+        Self(format!("{LIMIT}{:012x}", digest::of(line.as_bytes()) & 0xffff_ffff_ffff))
+    }
+
+    /// Whether a set of this name is filled by packets, so that what it holds is
+    /// nobody's wish.
+    pub fn is_limit(set: &str) -> bool {
+        set.starts_with(LIMIT)
     }
 
     /// The name as text.

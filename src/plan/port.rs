@@ -43,6 +43,11 @@ impl PortPlan {
         self.chains.iter().filter(move |chain| chain.direction == direction)
     }
 
+    /// The walls of both directions.
+    pub fn all_walls(&self) -> impl Iterator<Item = &Chain> {
+        self.chains.iter()
+    }
+
     /// The names of all chains of the port, entries included.
     pub fn chain_names(&self) -> Vec<Name> {
         let entries = Direction::BOTH.map(|direction| self.entry(direction));

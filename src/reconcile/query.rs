@@ -92,8 +92,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("etc/virt-guard/nwfilter");
         std::fs::create_dir_all(&folder).unwrap();
-        let filter =
-            "<filter name='few'><rule action='drop' direction='out'><tcp connlimit-above='2'/></rule></filter>";
+        let filter = "<filter name='few'><rule action='drop' direction='out'><tcp ipset='few'/></rule></filter>";
         std::fs::write(folder.join("few.xml"), filter).unwrap();
         let settings = "[[guest]]\nmatch = \"new\"\nfilters = [\"few\"]\n";
         std::fs::write(root.path().join("etc/virt-guard/virt-guard.toml"), settings).unwrap();

@@ -189,7 +189,7 @@ pub fn explain(
 }
 
 /// Filters that an engine refuses, and what of them it names.
-pub const REFUSED: [(EngineKind, &str, &str); 8] = [
+pub const REFUSED: [(EngineKind, &str, &str); 7] = [
     (EngineKind::Iptables, "connlimit", "connlimit-above for what goes to a guest"),
     (EngineKind::Iptables, "stp-fields", "a field of a BPDU"),
     (EngineKind::Iptables, "stp-timers", "a field of a BPDU"),
@@ -197,7 +197,6 @@ pub const REFUSED: [(EngineKind, &str, &str); 8] = [
     (EngineKind::Iptables, "tcp-flags", "TCP flags of what goes to a guest"),
     (EngineKind::Iptables, "tcp-option", "a TCP option of what goes to a guest"),
     (EngineKind::Nftables, "arp-gratuitous", "a gratuitous ARP packet"),
-    (EngineKind::Nftables, "connlimit", "a number of connections of each source"),
 ];
 
 /// The name of a filter that is known not to be taken, if this reason is the known one.

@@ -70,7 +70,7 @@ pub(super) fn print(condition: &Match, scope: Scope) -> Result<String, &'static 
         Field::CtState(states) => format!("ct state {is}{}", ct_states(states)),
         Field::CtWay(CtWay::Original) => format!("ct direction {is}original"),
         Field::CtWay(CtWay::Reply) => format!("ct direction {is}reply"),
-        Field::ConnectionsAbove(_) => return Err("a number of connections of each source (connlimit-above)"),
+        Field::ConnectionsAbove(_) => return Err("connlimit-above in a rule about no family"),
         Field::IpSet(..) => return Err("a set of ipset"),
         arp => return arp_field(arp, is),
     })

@@ -6,16 +6,18 @@
 //! rules can be loaded before its tap exists.
 
 mod condition;
+mod limit;
 mod rule;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use self::limit::Counter;
 use self::rule::Place;
 use super::{ChainText, Change, Element, Engine, EngineKind, Inexpressible, Standing, Step, Table, Tool};
 use crate::facts::policy::UnknownPorts;
 use crate::net::{Direction, Family, IfName};
-use crate::plan::{Base, Chain, GuardedBridge, Line, Name, Plan, PortPlan};
+use crate::plan::{Base, Chain, GuardedBridge, Name, Plan, PortPlan};
 
 /// After connection tracking (-200), before br_netfilter (0): linux/netfilter_bridge.h.
 const FROM_HOOK: &str = "type filter hook prerouting priority -150; policy accept;";
@@ -68,6 +70,7 @@ impl Engine for Nftables {
         let mut text = remove_tables();
         let _ = writeln!(text, "table {BRIDGE} {{");
         text.push_str(&sets(plan));
+        text.extend(plan.ports().iter().flat_map(limit::counters).map(|counter| block_of_set(&counter)));
         for direction in Direction::BOTH {
             text.push_str(&map(direction, plan.ports()));
         }
@@ -176,12 +179,16 @@ fn set_mark(base: &Base) -> String {
 fn host(base: &Base) -> Result<ChainText, Inexpressible> {
     let mark = base.marks.guest();
     let mut rules = vec![format!("meta mark and {mark:#010x} == 0 return")];
-    rules.extend(lines(&base.host.lines, Place::Inet, base)?);
+    rules.extend(lines(&base.host, Place::Inet, base)?);
     Ok(ChainText { table: Table::NftInet, name: base.host.name.clone(), hook: Some(HOST_HOOK), rules })
 }
 
-fn lines(lines: &[Line], place: Place, base: &Base) -> Result<Vec<String>, Inexpressible> {
-    lines.iter().map(|line| rule::print(line, place, base.marks)).collect()
+fn lines(chain: &Chain, place: Place, base: &Base) -> Result<Vec<String>, Inexpressible> {
+    let print = |(number, line)| {
+        let counter = limit::counter(&chain.name, number, line);
+        rule::print(line, counter.as_ref(), place, base.marks)
+    };
+    chain.lines.iter().enumerate().map(print).collect()
 }
 
 fn port_chains(base: &Base, port: &PortPlan) -> Result<Vec<ChainText>, Inexpressible> {
@@ -192,7 +199,7 @@ fn port_chains(base: &Base, port: &PortPlan) -> Result<Vec<ChainText>, Inexpress
         let rules = mark.into_iter().chain(walls).collect();
         chains.push(chain(port.entry(direction), rules));
         for part in port.walls(direction).flat_map(Chain::all) {
-            chains.push(chain(part.name.clone(), lines(&part.lines, Place::Bridge(direction), base)?));
+            chains.push(chain(part.name.clone(), lines(part, Place::Bridge(direction), base)?));
         }
     }
     Ok(chains)
@@ -236,6 +243,10 @@ fn map(direction: Direction, ports: &[PortPlan]) -> String {
     container("map", Nftables::port_map(direction), "type ifname : verdict;", elements)
 }
 
+fn block_of_set(counter: &Counter) -> String {
+    container("set", counter.name.as_str(), &counter.kind(), std::iter::empty())
+}
+
 fn container(word: &str, name: &str, kind: &str, elements: impl Iterator<Item = String>) -> String {
     let elements: Vec<_> = elements.collect();
     let mut text = format!("\t{word} {name} {{\n\t\t{kind}\n");
@@ -259,6 +270,7 @@ fn rebuild(base: &Base, port: &PortPlan) -> Result<String, Inexpressible> {
         let _ = writeln!(text, "add chain {BRIDGE} {0}\nflush chain {BRIDGE} {0}", chain.name);
     }
     let _ = writeln!(text, "table {BRIDGE} {{");
+    text.extend(limit::counters(port).iter().map(block_of_set));
     chains.iter().for_each(|chain| text.push_str(&block(chain)));
     text.push_str("}\n");
     Ok(text)
@@ -293,7 +305,19 @@ fn stale_chains(change: &Change<'_>) -> String {
     // All are emptied before the first goes, as they refer to each other.
     let flush = stale.iter().map(|name| format!("flush chain {BRIDGE} {name}\n"));
     let delete = stale.iter().map(|name| format!("delete chain {BRIDGE} {name}\n"));
-    flush.chain(delete).collect()
+    flush.chain(delete).chain(stale_counters(change)).collect()
+}
+
+/// No rule counts in these any more.
+fn stale_counters(change: &Change<'_>) -> Vec<String> {
+    let standing: BTreeSet<_> = change.after.iter().flat_map(|port| limit::counters(port)).collect();
+    let before: BTreeSet<_> = change.before.iter().flat_map(|port| limit::counters(port)).collect();
+    // Added first: after a crash it may not be there, and to delete it would fail.
+    let line = |counter: &Counter| {
+        let name = &counter.name;
+        format!("add set {BRIDGE} {name} {{ {} }}\ndelete set {BRIDGE} {name}\n", counter.kind())
+    };
+    before.difference(&standing).map(line).collect()
 }
 
 fn member_changes(change: &Change<'_>) -> String {

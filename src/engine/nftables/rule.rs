@@ -1,10 +1,11 @@
 //! One line of a chain as nft says it.
 
 use super::condition::{self, ether_type};
+use super::limit::Counter;
 use crate::engine::text::{comment, join};
 use crate::engine::{EngineKind, Inexpressible};
 use crate::facts::policy::Marks;
-use crate::model::Scope;
+use crate::model::{Field, Scope};
 use crate::net::{Direction, Family};
 use crate::plan::{Act, Line};
 
@@ -15,11 +16,17 @@ pub(super) enum Place {
     Inet,
 }
 
-/// The line without the words that add it. One line is always one rule of nft.
+/// The line without the words that add it, `counter` being the set in which it
+/// counts, if it does. One line is always one rule of nft.
 ///
 /// # Errors
 /// A part of it that nft cannot say exactly, or not there.
-pub(super) fn print(line: &Line, place: Place, marks: Marks) -> Result<String, Inexpressible> {
+pub(super) fn print(
+    line: &Line,
+    counter: Option<&Counter>,
+    place: Place,
+    marks: Marks,
+) -> Result<String, Inexpressible> {
     let refuse = |what: &str| Inexpressible {
         engine: EngineKind::Nftables,
         what: what.to_owned(),
@@ -28,7 +35,10 @@ pub(super) fn print(line: &Line, place: Place, marks: Marks) -> Result<String, I
     let mut words = vec![scope(line.scope, place)];
     words.extend(condition::layout(line).map(str::to_owned));
     for condition in &line.matches {
-        words.push(condition::print(condition, line.scope).map_err(refuse)?);
+        words.push(match (&condition.field, counter) {
+            (Field::ConnectionsAbove(limit), Some(counter)) => counter.condition(*limit, condition.sense),
+            _ => condition::print(condition, line.scope).map_err(refuse)?,
+        });
     }
     words.push(act(&line.act, place, marks).map_err(refuse)?);
     words.push(format!("comment \"{}\"", comment(&line.origin)));
