@@ -55,7 +55,10 @@ impl Resolver<'_> {
         let filters = filters(policy, interface, &entries);
         let mut identity = identity(policy, interface, &entries)?;
         let addresses = identity.addresses.clone().unwrap_or_default();
-        let asked = !entries.is_empty() || !groups.is_empty() || !metadata.is_empty() || !filters.is_empty();
+        // A filter of the interface's own XML is libvirt's to apply as well; only what
+        // this policy asks for must not go without.
+        let by_policy = interface.filterref.is_none() && !filters.is_empty();
+        let asked = !entries.is_empty() || !groups.is_empty() || !metadata.is_empty() || by_policy;
         let demand = demand(policy, asked);
         let compiled = self.compile(&filters, &addresses)?;
         identity.tagged = compiled.tagged;

@@ -50,6 +50,23 @@ pub fn policy(engine: EngineKind, deadline: u64) -> String {
     )
 }
 
+/// The filter that guests refer to, and the one that it refers to: what their
+/// anti-spoofing says once more, so that each port has branches.
+const FILTERS: [(&str, &str); 2] = [
+    (
+        "pinned",
+        "chain='root'><filterref filter='pinned-arp'/>\
+         <rule action='accept' direction='out' priority='100'><ip protocol='udp' srcipaddr='0.0.0.0'/></rule>\
+         <rule action='drop' direction='out' priority='200'><ip match='no' srcipaddr='$IP'/></rule>",
+    ),
+    (
+        "pinned-arp",
+        "chain='arp-pin'><rule action='return' direction='out'><arp arpsrcipaddr='$IP'/></rule>\
+         <rule action='return' direction='out'><arp arpsrcipaddr='0.0.0.0'/></rule>\
+         <rule action='drop' direction='out' priority='1000'/>",
+    ),
+];
+
 impl Bench {
     /// A host with the bench's policy, rules of somebody else, and no guest.
     pub fn new(engine: EngineKind) -> Self {
@@ -60,6 +77,9 @@ impl Bench {
         let dir = tempfile::tempdir().expect("a root directory");
         let bench = Self { lab, engine, around, strangers: kernel::strangers(), dir };
         bench.good_policy();
+        for (name, content) in FILTERS {
+            bench.file(&format!("nwfilter/{name}.xml"), format!("<filter name='{name}' {content}</filter>"));
+        }
         bench
     }
 

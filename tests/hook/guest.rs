@@ -53,7 +53,7 @@ impl Guest {
     fn tap(&self) -> String {
         format!(
             "<interface type='bridge'><mac address='{}'/><source bridge='br100'/><target dev='{}'/>\
-             <filterref filter='clean-traffic'><parameter name='IP' value='{}'/></filterref></interface>",
+             <filterref filter='pinned'><parameter name='IP' value='{}'/></filterref></interface>",
             self.mac(),
             self.port(),
             std::net::Ipv4Addr::from(self.address())
