@@ -10,6 +10,7 @@ use virt_guard::model::{ArpAddresses, Field, Layer, Match, Packet, Payload, Rule
 use virt_guard::net::Direction;
 
 use super::arguments::Against;
+use super::ebt_stp;
 use super::frame::{Body, Frame};
 
 /// One of libvirt's own ways.
@@ -33,7 +34,7 @@ pub enum Instead {
 /// All that are known: libvirt 9.0 with iptables and ebtables 1.8.9 (nf_tables).
 pub const ALL: [Known; 8] = [
     Known { name: "dscp-is-tos", instead: Instead::Rules(dscp_is_tos) },
-    Known { name: "stp-attributes", instead: Instead::Rules(stp_attributes) },
+    Known { name: "stp-one-byte-early", instead: Instead::View(stp_one_byte_early) },
     Known { name: "encap-protocol-as-hex", instead: Instead::Rules(encap_protocol_as_hex) },
     Known { name: "ports-not-negated", instead: Instead::Rules(ports_not_negated) },
     Known { name: "icmp-inout-type", instead: Instead::Walls(icmp_inout_type) },
@@ -65,11 +66,11 @@ fn dscp_is_tos(wall: &mut Wall) {
     });
 }
 
-/// Rules with an attribute of `stp` match nothing.
-fn stp_attributes(wall: &mut Wall) {
-    keep(wall, |rule| {
-        !rule.matches.iter().any(|one| matches!(one.field, Field::StpNumber(..) | Field::StpAddress(..)))
-    });
+/// Attributes of `stp` are looked for one byte too early, and behind a tag as well.
+fn stp_one_byte_early(packet: &mut Packet, frame: &Frame) {
+    if let Body::Stp(bpdu) = &frame.body {
+        packet.payload = Payload::Stp(ebt_stp::seen(&super::packet::bpdu(bpdu)));
+    }
 }
 
 /// Written to ebtables in decimal, which reads hexadecimal, and four digits of it.

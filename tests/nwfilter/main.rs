@@ -20,6 +20,7 @@ mod bench;
 mod bytes;
 mod corpus;
 mod draft;
+mod ebt_stp;
 mod frame;
 mod generate;
 mod known;

@@ -59,7 +59,8 @@ fn arp(arp: &Arp) -> model::Arp {
     }
 }
 
-fn bpdu(bpdu: &Bpdu) -> model::Bpdu {
+/// The BPDU as rules see it.
+pub fn bpdu(bpdu: &Bpdu) -> model::Bpdu {
     let Bpdu { kind, flags, root, cost, sender, port, times } = *bpdu;
     model::Bpdu { kind, flags, root, root_cost: cost, sender, port, times }
 }

@@ -17,8 +17,9 @@ use crate::plan::{Line, Name};
 /// say what stands where in the rest (RFC 826). RARP has the same layout, but
 /// nft's `arp` words would demand the EtherType of ARP.
 const ETHERNET_IPV4_ARP: &str = "@nh,0,48 0x000108000604";
-/// LLC of the spanning tree protocol, protocol 0, version 0 (IEEE 802.1D).
-const SPANNING_TREE: &str = "@nh,0,48 0x424203000000";
+/// A length in place of a type, for no tag stands before a BPDU; LLC of the spanning
+/// tree protocol, protocol 0, version 0 (IEEE 802.1D).
+const SPANNING_TREE: &str = "ether type < 0x0600 @nh,0,48 0x424203000000";
 
 /// What must be so for the offsets of the line's conditions to mean what they say.
 pub(super) fn layout(line: &Line) -> Option<&'static str> {
