@@ -2,13 +2,13 @@
 //!
 //! | walls | where | why there |
 //! | --- | --- | --- |
-//! | frame, from the guest | ebtables nat PREROUTING | sees every frame, first |
+//! | frame, ethernet, from the guest | ebtables nat PREROUTING | sees every frame, first |
 //! | address … groups, from the guest | mangle PREROUTING, `physdev-in` | bridged, routed and for the host alike, with connection tracking |
 //! | all, to the guest | ebtables nat POSTROUTING | the only place that knows the port of a packet that the host sends or routes: `physdev-out` matches bridged packets only |
 //! | host | filter INPUT, by mark | packets of guests only, not those of an uplink |
 //!
 //! ebtables cannot ask for the state of a connection, so mangle PREROUTING and
-//! OUTPUT note it in two bits of the packet's mark. The three programs are atomic
+//! OUTPUT note it in three bits of the packet's mark. The three programs are atomic
 //! one by one, not together: a port is closed in ebtables first, rebuilt
 //! everywhere, and opened in ebtables last.
 
