@@ -21,6 +21,9 @@ use crate::net::Mac;
 const NETWORKS: &str = "etc/libvirt/qemu/networks";
 /// `BRIDGE.status`, written by libvirt_leaseshelper at each change of a lease.
 const LEASES: &str = "var/lib/libvirt/dnsmasq";
+/// Where a dnsmasq that is not libvirt's keeps its leases, on Debian and on Fedora;
+/// and libvirt's own before it had a helper (dnsmasq(8), `--dhcp-leasefile`).
+const PLAIN_LEASES: [&str; 3] = ["var/lib/misc", "var/lib/dnsmasq", LEASES];
 
 /// What the host's DHCP servers say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,11 +80,26 @@ impl Leases {
             let bytes = file::read(&path).ok()?;
             serde_json::from_slice::<Vec<Lease>>(&bytes).ok()
         });
-        by_mac(leases.flatten().filter(is_current).filter_map(|lease| {
+        by_mac(leases.flatten().chain(self.plain()).filter(is_current).filter_map(|lease| {
             let mac = lease.mac_address.as_deref()?.parse().ok()?;
             Some((mac, lease.ip_address))
         }))
     }
+
+    fn plain(&self) -> Vec<Lease> {
+        let files = PLAIN_LEASES.iter().flat_map(|folder| files(&self.root.join(folder), "leases"));
+        let texts = files.filter_map(|path| String::from_utf8(file::read(&path).ok()?).ok());
+        texts.flat_map(|text| text.lines().filter_map(plain_lease).collect::<Vec<_>>()).collect()
+    }
+}
+
+/// Expiry, MAC address, address, and more that does not matter. Lines about DHCPv6
+/// have another number where the MAC address stands.
+fn plain_lease(line: &str) -> Option<Lease> {
+    let mut words = line.split_whitespace();
+    let expiry_time = words.next()?.parse().ok()?;
+    let mac: Mac = words.next()?.parse().ok()?;
+    Some(Lease { ip_address: words.next()?.parse().ok()?, mac_address: Some(mac.to_string()), expiry_time })
 }
 
 fn by_mac(pairs: impl Iterator<Item = (Mac, IpAddr)>) -> BTreeMap<Mac, Vec<IpAddr>> {
@@ -129,6 +147,15 @@ mod tests {
         };
         let text = format!("[{}, {}, {}]", lease("10.0.0.1", 1), lease("10.0.0.2", u64::MAX), lease("10.0.0.3", 0));
         assert_eq!(addresses(&[("var/lib/libvirt/dnsmasq/virbr0.status", &text)]), ["10.0.0.2", "10.0.0.3"]);
+    }
+
+    #[test]
+    fn a_dnsmasq_of_the_operators_own_is_asked_too() {
+        let text = format!(
+            "1 {MAC} 10.0.0.1 old *\n{} {MAC} 10.0.0.2 web 01:{MAC}\nduid 00:01\n{0} 123 fd00::1 web 00:01\n",
+            u64::MAX
+        );
+        assert_eq!(addresses(&[("var/lib/misc/dnsmasq.leases", &text)]), ["10.0.0.2"]);
     }
 
     #[test]
