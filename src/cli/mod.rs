@@ -3,7 +3,7 @@
 //!
 //! In: the command line. Out: text or JSON on standard output, complaints on
 //! standard error, and one of four exit codes. Nothing here decides about rules;
-//! each command asks [`Host`](crate::reconcile::Host) and shows what it says.
+//! each command asks [`Host`] and shows what it says.
 
 mod apply;
 mod check;
