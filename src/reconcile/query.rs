@@ -104,6 +104,33 @@ mod tests {
     }
 
     #[test]
+    fn last_good_rules_of_another_engine_close_their_port_and_no_other() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("etc/virt-guard/nwfilter");
+        std::fs::create_dir_all(&folder).unwrap();
+        let filter =
+            "<filter name='few'><rule action='drop' direction='out'><tcp ipset='few' state='NEW'/></rule></filter>";
+        std::fs::write(folder.join("few.xml"), filter).unwrap();
+        let settings = "[[guest]]\nmatch = \"new\"\nfilters = [\"few\"]\n";
+        std::fs::write(root.path().join("etc/virt-guard/virt-guard.toml"), settings).unwrap();
+        let mut host = host(root.path());
+        let guest = domain("new", 2);
+        let desired = host.desired(&host.policy().unwrap(), &Links::default(), &guest).unwrap();
+        for port in desired.ports {
+            // As the iptables engine, which can say it, would have left it.
+            let name = port.plan.ifname.clone();
+            let chain = (crate::engine::Table::EbtablesNat, "vg_vnet2_from".to_owned());
+            let lines = crate::state::Lines([(chain, Vec::new())].into());
+            let record = crate::state::PortRecord { guest: port.guest, plan: port.plan, previous: None, lines };
+            host.state().set_port(&name, Some(&record)).unwrap();
+        }
+        let steps = host.steps(&Nftables, None, &[domain("known", 1), guest]).unwrap();
+        let text: String = steps.iter().map(|step| step.text.as_str()).collect();
+        assert!(text.contains("chain vg_vnet1_addr_out {\n\t\tether type"), "{text}");
+        assert!(text.contains("chain vg_vnet2_frame_out {\n\t\tcounter drop comment \"quarantine"), "{text}");
+    }
+
+    #[test]
     fn steps_count_in_guests_that_are_not_on_record_and_record_nothing() {
         let root = tempfile::tempdir().unwrap();
         let mut host = host(root.path());

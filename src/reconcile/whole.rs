@@ -7,9 +7,9 @@ use crate::engine::Engine;
 use crate::facts::Domain;
 use crate::facts::policy::Policy;
 use crate::kernel::Links;
-use crate::model::GuestId;
+use crate::model::{GuestId, quarantine};
 use crate::net::IfName;
-use crate::plan::{Base, Plan};
+use crate::plan::{Base, Plan, PortPlan};
 
 use super::desired::{DesiredPort, closed, desired};
 use super::{Error, Host, base};
@@ -61,7 +61,8 @@ impl Host {
                 Ok(desired) => desired.ports,
                 Err(reason) => {
                     problems.push(format!("guest {:?}: {reason}", domain.name));
-                    self.last_good(domain, &reason)?
+                    let good = self.last_good(domain, &reason)?.into_iter();
+                    good.map(|port| sayable_or_closed(port, engine, &base, &reason)).collect()
                 }
             };
             for port in of_guest {
@@ -110,4 +111,14 @@ impl Host {
         ports.extend(good.into_iter().map(|(plan, guest)| DesiredPort { guest, plan }));
         Ok(ports)
     }
+}
+
+/// What was applied last may have been said by another engine. A port whose rules
+/// this one cannot say is closed, or nobody else's could be built.
+fn sayable_or_closed(port: DesiredPort, engine: &dyn Engine, base: &Base, reason: &str) -> DesiredPort {
+    if engine.port_chains(base, &port.plan).is_ok() {
+        return port;
+    }
+    let plan = PortPlan::new(port.plan.ifname, &quarantine(reason), Vec::new());
+    DesiredPort { plan, ..port }
 }

@@ -125,7 +125,7 @@ fn begins(ip: &Ip) -> bool {
     match &ip.transport {
         // Also one that is picked up midway (nf_conntrack_tcp_loose).
         L4::Tcp(_, flags, _) => matches!(flags & 0x17, SYN | ACK),
-        // The kernel sums UDP-Lite as if it were UDP, and finds every sum wrong.
+        // The test's packets of UDP-Lite were seen to be invalid; why is not known.
         L4::Udp(protocol, _) => *protocol == Protocol::UDP,
         L4::Other(_) => true,
         L4::Sctp(_, chunk) => *chunk == INIT,
