@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use virt_guard::net::{EtherType, Mac, Protocol};
 
 use super::frame::{ACK, Arp, Body, Bpdu, Frame, INIT, Ip, L4, SYN, SYN_ACK, UDPLITE};
+use super::support::sums::{checksum, crc32c, summed};
 
 /// The initiate tag of every INIT.
 const SCTP_TAG: u32 = 0x7667_7667;
@@ -165,9 +166,9 @@ fn transport(ip: &Ip, id: u32) -> Vec<u8> {
     bytes.resize(bytes.len().max(FIRST), 0);
     bytes.extend(mark(id, 1));
     match &ip.transport {
-        L4::Tcp(..) => summed(ip, bytes, 16),
-        L4::Udp(..) => summed(ip, bytes, 6),
-        L4::Icmp(..) | L4::Neighbour(..) => summed(ip, bytes, 2),
+        L4::Tcp(..) => summed((ip.source, ip.destination), ip.protocol(), bytes, 16),
+        L4::Udp(..) => summed((ip.source, ip.destination), ip.protocol(), bytes, 6),
+        L4::Icmp(..) | L4::Neighbour(..) => summed((ip.source, ip.destination), ip.protocol(), bytes, 2),
         _ => bytes,
     }
 }
@@ -204,42 +205,4 @@ fn sctp(ports: [u16; 2], chunk: u8, id: u32) -> Vec<u8> {
     let sum = crc32c(&bytes);
     bytes[8..12].copy_from_slice(&sum.to_le_bytes());
     bytes
-}
-
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |sum: u32, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0x82f6_3b78 } else { sum >> 1 })
-    })
-}
-
-/// `bytes` with the sum over them at `at`; over addresses and protocol as well,
-/// except for ICMP.
-fn summed(ip: &Ip, mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
-    let mut covered = match (ip.source, ip.destination) {
-        _ if ip.protocol() == Protocol::ICMP => Vec::new(),
-        (IpAddr::V4(source), IpAddr::V4(destination)) => [source.octets(), destination.octets()].concat(),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => [source.octets(), destination.octets()].concat(),
-        _ => panic!("a packet of two families: {ip:?}"),
-    };
-    if !covered.is_empty() {
-        covered.extend([0, ip.protocol().0]);
-        covered.extend((bytes.len() as u16).to_be_bytes());
-    }
-    covered.extend(&bytes);
-    let sum = match checksum(&covered) {
-        0 if matches!(ip.transport, L4::Udp(..)) => 0xffff,
-        sum => sum,
-    };
-    bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
-    bytes
-}
-
-/// The sum of RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use virt_guard::net::{EtherType, Family, Protocol};
 
 use super::frame::{Body, Extension, Frame, INIT, Ip, L4, SCTP_TAG};
+use super::support::sums::{checksum, crc32c, summed};
 
 /// The length of a frame's header: two addresses and a type.
 pub const ETHERNET: usize = 14;
@@ -147,13 +148,13 @@ fn transport(ip: &Ip, id: u32) -> Vec<u8> {
             bytes.extend(numbers.map(u32::to_be_bytes).concat());
             bytes.extend([0x50, *flags, 0xff, 0xff, 0, 0, 0, 0]);
             bytes.extend(marker);
-            summed(ip, bytes, 16)
+            summed((ip.source, ip.destination), ip.protocol(), bytes, 16)
         }
         L4::Udp(source, destination) => {
             let mut bytes = [source.to_be_bytes(), destination.to_be_bytes()].concat();
             bytes.extend([0, 16, 0, 0]);
             bytes.extend(marker);
-            summed(ip, bytes, 6)
+            summed((ip.source, ip.destination), ip.protocol(), bytes, 6)
         }
         L4::Sctp(source, destination, tag, chunk) => sctp([*source, *destination], *tag, *chunk, marker),
         L4::Icmp(number, code, rest, body) => {
@@ -164,7 +165,7 @@ fn transport(ip: &Ip, id: u32) -> Vec<u8> {
             let discovery = ip.family() == Family::V6 && (133..=137).contains(number);
             bytes.extend(if discovery { [14, 2, 0, 0, 0, 0, 0, 0].as_slice() } else { &[] });
             bytes.extend(marker);
-            summed(ip, bytes, 2)
+            summed((ip.source, ip.destination), ip.protocol(), bytes, 2)
         }
         L4::Other(Protocol(47)) => [vec![0, 0, 0x65, 0x58], marker.to_vec()].concat(),
         L4::Other(_) => [vec![0, 0, 1, 1, 0, 0, 0, 1], marker.to_vec()].concat(),
@@ -186,50 +187,12 @@ fn sctp(ports: [u16; 2], tag: u32, chunk: u8, marker: [u8; 8]) -> Vec<u8> {
     bytes
 }
 
-fn crc32c(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |sum: u32, byte| {
-        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0x82f6_3b78 } else { sum >> 1 })
-    })
-}
-
-/// `bytes` with the sum over them at `at`; over addresses and protocol as well,
-/// except for ICMP.
-fn summed(ip: &Ip, mut bytes: Vec<u8>, at: usize) -> Vec<u8> {
-    let mut covered = match (ip.source, ip.destination) {
-        _ if ip.protocol() == Protocol::ICMP => Vec::new(),
-        (IpAddr::V4(source), IpAddr::V4(destination)) => [source.octets(), destination.octets()].concat(),
-        (IpAddr::V6(source), IpAddr::V6(destination)) => [source.octets(), destination.octets()].concat(),
-        _ => panic!("a packet of two families: {ip:?}"),
-    };
-    if !covered.is_empty() {
-        covered.extend([0, ip.protocol().0]);
-        covered.extend((bytes.len() as u16).to_be_bytes());
-    }
-    covered.extend(&bytes);
-    let sum = match checksum(&covered) {
-        0 if ip.protocol() == Protocol::UDP => 0xffff,
-        sum => sum,
-    };
-    bytes[at..at + 2].copy_from_slice(&sum.to_be_bytes());
-    bytes
-}
-
-/// The sum of RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0)));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
-}
-
 /// A UDP header and what it carries, for addresses and ports of `ip`.
 pub fn datagram(ip: &Ip, content: &[u8]) -> Vec<u8> {
     let L4::Udp(source, destination) = ip.transport else { panic!("a datagram is UDP: {ip:?}") };
     let length = 8 + content.len() as u16;
     let words = [source, destination, length, 0].map(u16::to_be_bytes).concat();
-    summed(ip, [words, content.to_vec()].concat(), 6)
+    summed((ip.source, ip.destination), ip.protocol(), [words, content.to_vec()].concat(), 6)
 }
 
 /// A piece of an IP packet, which stands at `offset` in what the packet carries.

@@ -7,6 +7,7 @@
 #![allow(clippy::expect_used, reason = "a test says what it expected")]
 
 pub mod lab;
+pub mod sums;
 mod wire;
 
 pub use wire::Wire;
