@@ -4,6 +4,7 @@
 //! In: an engine's steps. Out: what the kernel holds afterwards, as it says
 //! itself. Nothing here decides what ought to be there.
 
+mod instance;
 mod links;
 mod listing;
 mod netlink;
@@ -12,6 +13,7 @@ mod programs;
 mod readback;
 mod support;
 
+pub use instance::{Needs, read_instances};
 pub use links::{Link, LinkKind, Links, Netlink};
 pub use listing::{Container, Listing};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};

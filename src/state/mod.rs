@@ -11,9 +11,13 @@
 //! └── members/SET/ADDRESS/IFNAME        who adds which address to which set
 //! ```
 //!
+//! Below `/var/lib/virt-guard` is what must outlive a reboot, as libvirt's filters
+//! do: `nwfilter.json`, the filters that were made in libvirt (`filters`).
+//!
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
 
+mod filters;
 mod lock;
 mod members;
 
@@ -33,6 +37,7 @@ use crate::model::GuestId;
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
+pub use filters::MadeFilters;
 pub use lock::Lock;
 
 /// The lines of each chain as the kernel listed them right after they were applied.
