@@ -5,6 +5,7 @@
 //! itself. Nothing here decides what ought to be there.
 
 mod files;
+mod instance;
 mod links;
 mod listing;
 mod netlink;
@@ -15,6 +16,7 @@ mod readback;
 mod support;
 
 pub use files::{Concern, FileNews, FileWatch};
+pub use instance::{Needs, read_instances};
 pub use links::{Link, LinkKind, Links, Netlink};
 pub use listing::{Container, Listing};
 pub use nftables::generation;

@@ -16,10 +16,14 @@
 //! /var/lib/virt-guard/base.json         the base once more, for the next boot
 //! ```
 //!
+//! Below `/var/lib/virt-guard` is what must outlive a reboot, as libvirt's filters
+//! do: `nwfilter.json`, the filters that were made in libvirt (`filters`).
+//!
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
 
 pub mod events;
+mod filters;
 mod lock;
 mod members;
 
@@ -39,6 +43,7 @@ use crate::model::GuestId;
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
+pub use filters::MadeFilters;
 pub use lock::Lock;
 
 /// The lines of each chain as the kernel listed them right after they were applied.
