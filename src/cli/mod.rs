@@ -12,6 +12,7 @@ mod explain;
 mod guests;
 mod install;
 mod nwfilter;
+mod preserve;
 mod report;
 mod show;
 mod status;
@@ -61,6 +62,7 @@ pub enum Command {
     Show(show::Show),
     Explain(explain::Explain),
     Nwfilter(nwfilter::Nwfilter),
+    Preserve(preserve::Preserve),
     Install(install::Install),
     Uninstall(install::Uninstall),
 }
@@ -75,6 +77,7 @@ pub fn run(args: &Args) -> Exit {
         Command::Show(command) => command.run(root),
         Command::Explain(command) => command.run(root),
         Command::Nwfilter(command) => command.run(root),
+        Command::Preserve(command) => command.run(root),
         Command::Install(command) => command.run(root),
         Command::Uninstall(command) => command.run(root),
     };

@@ -10,6 +10,7 @@ mod netlink;
 mod nftables;
 mod programs;
 mod readback;
+pub mod saved;
 mod support;
 
 pub use links::{Link, LinkKind, Links, Netlink};

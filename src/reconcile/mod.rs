@@ -8,6 +8,7 @@ mod all;
 mod base;
 mod check;
 mod desired;
+mod foreign;
 mod guest;
 mod port;
 mod query;
@@ -28,6 +29,7 @@ use crate::state::State;
 
 pub use all::Outcome;
 pub use desired::{Desired, DesiredPort};
+pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use verify::Drift;
 

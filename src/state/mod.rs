@@ -8,6 +8,7 @@
 //! ├── base.json                         the base that was applied, and its lines
 //! ├── guests/UUID.json                  the domain, as libvirt told the hook
 //! ├── ports/IFNAME.json                 the port's plan that was applied, and its lines
+//! ├── preserved.json                    chains of others, as they stood while whole
 //! └── members/SET/ADDRESS/IFNAME        who adds which address to which set
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod lock;
 mod members;
+mod preserved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -34,6 +36,7 @@ use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
 pub use lock::Lock;
+pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
 
 /// The lines of each chain as the kernel listed them right after they were applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
