@@ -30,6 +30,7 @@
 //! - how a rule reads in nftables or iptables: `engine::{nftables, iptables}`
 //! - when a port is closed, opened, rebuilt: `reconcile`, in the engines' `change`
 //! - what comes back of other agents' chains: `reconcile::foreign`
+//! - what becomes of the operator's `iptables.d`: `facts::fragments`, `reconcile::fragments`
 //! - what libvirt is told: `hook`
 
 pub mod cli;

@@ -34,6 +34,9 @@ It could not be done.
 \fI/etc/virt\-guard/virt\-guard.toml\fR, \fI/etc/virt\-guard/policy.d/*.toml\fR
 The policy; see \fBvirt\-guard.toml\fR(5).
 .TP
+\fI/etc/virt\-guard/iptables.d/*.rules\fR
+The operator's own rules for each guest; see \fBvirt\-guard.toml\fR(5).
+.TP
 \fI/etc/virt\-guard/nwfilter/*.xml\fR, \fI/etc/libvirt/nwfilter/*.xml\fR
 Filters, each in a file of its name; the first folder wins.
 .TP

@@ -19,7 +19,9 @@ impl Host {
         let engine = self.engine(policy.engine)?;
         let _lock = self.locked()?;
         let links = self.links()?;
-        self.differences(&policy, &links, engine.as_ref())
+        let mut drifts = self.differences(&policy, &links, engine.as_ref())?;
+        drifts.extend(self.fragment_drifts()?);
+        Ok(drifts)
     }
 
     pub(super) fn differences(

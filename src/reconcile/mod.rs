@@ -9,6 +9,7 @@ mod base;
 mod check;
 mod desired;
 mod foreign;
+mod fragments;
 mod guest;
 mod port;
 mod query;

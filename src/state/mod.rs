@@ -8,6 +8,7 @@
 //! ├── base.json                         the base that was applied, and its lines
 //! ├── guests/UUID.json                  the domain, as libvirt told the hook
 //! ├── ports/IFNAME.json                 the port's plan that was applied, and its lines
+//! ├── fragments/IFNAME.json             the operator's own rules at the port, and their lines
 //! ├── preserved.json                    chains of others, as they stood while whole
 //! └── members/SET/ADDRESS/IFNAME        who adds which address to which set
 //! ```
@@ -15,6 +16,7 @@
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
 
+mod fragments;
 mod lock;
 mod members;
 mod preserved;
@@ -35,6 +37,7 @@ use crate::model::GuestId;
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
+pub use fragments::FragmentRecord;
 pub use lock::Lock;
 pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
 

@@ -8,6 +8,7 @@ mod kill;
 mod lifecycle;
 mod lock;
 mod names;
+mod operators;
 mod parallel;
 mod preserve;
 mod sweep;
@@ -68,6 +69,9 @@ pub const ALL: &[Case] = &[
     case("a-flush-takes-no-security-groups-of-an-agent", preserve::flushed),
     case("an-agents-restart-while-a-guest-is-down-takes-no-security-groups-from-it", preserve::rebooted),
     case("a-guest-whose-security-groups-cannot-be-put-back-does-not-start", preserve::unrestorable),
+    case("an-operators-rule-stands-exactly-once", operators::once),
+    case("an-operators-rule-goes-with-its-file", operators::removed),
+    case("an-operators-broken-rule-harms-no-guest-that-runs", operators::refused),
     case("a-name-is-only-a-name", names::hostile),
     case("hostile-xml-is-refused-in-time", hostile::refused),
     case("xml-without-end-ends-at-the-deadline", hostile::endless),
