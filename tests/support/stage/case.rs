@@ -1,0 +1,35 @@
+//! Something to try, by name.
+
+use virt_guard::engine::EngineKind;
+
+use super::bench::Bench;
+
+/// Something to try on a host of its own.
+pub struct Case {
+    /// What must hold.
+    pub name: &'static str,
+    /// Tries it; fails by a panic.
+    pub run: fn(&mut Bench),
+    /// The one engine that it is about, if not every one.
+    pub engine: Option<EngineKind>,
+    /// Whether it measures time and needs the machine for itself.
+    pub alone: bool,
+}
+
+/// One that may run beside another.
+pub const fn case(name: &'static str, run: fn(&mut Bench)) -> Case {
+    Case { name, run, engine: None, alone: false }
+}
+
+/// One that needs the machine for itself.
+pub const fn alone(name: &'static str, run: fn(&mut Bench)) -> Case {
+    Case { name, run, engine: None, alone: true }
+}
+
+impl Case {
+    /// The same for one engine only.
+    pub const fn only(mut self, engine: EngineKind) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+}
