@@ -29,7 +29,7 @@
 //! - what a libvirt filter means, chains, states and variables: `model::nwfilter`
 //! - how a rule reads in nftables or iptables: `engine::{nftables, iptables}`
 //! - when a port is closed, opened, rebuilt: `reconcile`, in the engines' `change`
-//! - what libvirt is told: `hook`
+//! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;
 mod digest;

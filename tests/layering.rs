@@ -98,8 +98,8 @@ fn programs_are_run_in_one_place() {
 }
 
 #[test]
-fn libvirt_is_named_in_one_file() {
-    for source in sources().iter().filter(|source| source.path != Path::new("libvirt.rs")) {
+fn libvirt_is_named_in_one_room() {
+    for source in sources().iter().filter(|source| !source.path.starts_with("libvirt")) {
         let within_word =
             |at: usize| source.code[..at].ends_with(|letter: char| letter.is_alphanumeric() || letter == '_');
         let mut names = source.code.match_indices("virt::").chain(source.code.match_indices("virt_sys"));

@@ -165,6 +165,13 @@ pub trait Engine {
     /// A rule that cannot be said exactly.
     fn change(&self, change: &Change<'_>) -> Result<Vec<Step>, Inexpressible>;
 
+    /// The steps after which nothing passes at these ports, nor at unknown ports of
+    /// guarded bridges, whatever is there. Few and quick: the rules follow.
+    ///
+    /// # Errors
+    /// A rule of the base that cannot be said exactly.
+    fn close(&self, base: &Base, names: &BTreeSet<IfName>, standing: &Standing) -> Result<Vec<Step>, Inexpressible>;
+
     /// The steps that take everything of ours away.
     fn remove(&self, standing: &Standing) -> Vec<Step>;
 

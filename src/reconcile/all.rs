@@ -41,12 +41,13 @@ impl Host {
         let _lock = self.locked()?;
         let links = self.links()?;
         self.adopt(running, &links)?;
-        if self.differences(&policy, &links, engine.as_ref())?.is_empty() {
-            let ports = self.state.port_names().map_err(Error::io("the records of ports cannot be listed"))?.len();
-            let problems = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?.problems;
-            return Ok(Outcome { ports, changed: false, problems });
-        }
-        self.rebuild(Basis::Policy(&policy), &links, engine.as_ref())
+        let whole = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?;
+        let drifts = self.differences(&whole, engine.as_ref())?;
+        let changed = !drifts.is_empty();
+        let ports = whole.ports.len();
+        let problems = whole.problems.clone();
+        self.mend(whole, engine.as_ref(), &drifts)?;
+        Ok(Outcome { ports, changed, problems })
     }
 
     /// The steps that would put everything in place from nothing, or the ports of
@@ -103,7 +104,7 @@ impl Host {
     }
 
     /// Remembers guests that run, and forgets those whose ports are gone.
-    fn adopt(&mut self, running: &[Domain], links: &Links) -> Result<(), Error> {
+    pub(super) fn adopt(&mut self, running: &[Domain], links: &Links) -> Result<(), Error> {
         for domain in running.iter().filter(|domain| is_here(domain, links)) {
             self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
         }
@@ -119,20 +120,25 @@ impl Host {
 
     /// Puts everything in place from nothing, in one go. If that fails, ports
     /// whose last good rules do not stand are closed.
-    pub(super) fn rebuild(&mut self, basis: Basis<'_>, links: &Links, engine: &dyn Engine) -> Result<Outcome, Error> {
+    pub(super) fn rebuild(&mut self, basis: Basis<'_>, links: &Links, engine: &dyn Engine) -> Result<(), Error> {
         let whole = self.whole(basis, links, engine)?;
+        self.replace(&whole, engine)
+    }
+
+    /// Puts this in place from nothing.
+    pub(super) fn replace(&mut self, whole: &Whole, engine: &dyn Engine) -> Result<(), Error> {
         let before = self.state.base();
         let standing = self.standing(engine);
         let steps = engine.replace(&whole.plan, &standing)?;
         // From here on a crash leaves no base on record, and the next run starts over.
         self.state.set_base(None).map_err(Error::io("the base's record cannot be removed"))?;
-        if let Err(error) = self.put(&whole, engine, &steps) {
+        if let Err(error) = self.put(whole, engine, &steps) {
             let base = before.as_ref().map_or(&whole.plan.base, |record| &record.base);
             self.secure(engine, base, &whole.ports);
             return Err(error);
         }
         self.remove_other(engine.kind(), before.map(|record| record.engine));
-        Ok(Outcome { ports: whole.ports.len(), changed: true, problems: whole.problems })
+        Ok(())
     }
 
     fn put(&mut self, whole: &Whole, engine: &dyn Engine, steps: &[Step]) -> Result<(), Error> {
@@ -205,7 +211,7 @@ fn is_here(domain: &Domain, links: &Links) -> bool {
 }
 
 /// Chains of ours that stand, and what leads to them.
-fn standing(listing: &Listing) -> Standing {
+pub(super) fn standing(listing: &Listing) -> Standing {
     let mut standing = Standing::default();
     for ((table, name), lines) in &listing.chains {
         match Name::try_from(name.clone()) {

@@ -1,9 +1,11 @@
 //! Everything that ought to stand, held against the kernel.
 
+use std::collections::BTreeSet;
+
 use crate::engine::{Element, Engine};
-use crate::facts::policy::Policy;
-use crate::kernel::{Links, Listing};
+use crate::kernel::Listing;
 use crate::plan::{Plan, PortPlan};
+use crate::state::{BaseRecord, PortRecord};
 
 use super::verify::{self, Drift};
 use super::whole::{Basis, Whole};
@@ -19,56 +21,53 @@ impl Host {
         let engine = self.engine(policy.engine)?;
         let _lock = self.locked()?;
         let links = self.links()?;
-        self.differences(&policy, &links, engine.as_ref())
+        let whole = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?;
+        self.differences(&whole, engine.as_ref())
     }
 
-    pub(super) fn differences(
-        &mut self,
-        policy: &Policy,
-        links: &Links,
-        engine: &dyn Engine,
-    ) -> Result<Vec<Drift>, Error> {
-        let whole = self.whole(Basis::Policy(policy), links, engine)?;
-        let mut drifts = self.record_differences(&whole, engine);
+    pub(super) fn differences(&mut self, whole: &Whole, engine: &dyn Engine) -> Result<Vec<Drift>, Error> {
         let listing = self.read_all(engine.kind())?;
-        drifts.extend(standing_drifts(&listing, &whole.plan, engine)?);
-        let base_lines = self.state.base().map(|record| record.lines).unwrap_or_default();
+        let mut drifts = standing_drifts(&listing, &whole.plan, engine)?;
+        let base = self.state.base();
+        drifts.extend(base_difference(base.as_ref(), whole, engine));
+        let base_lines = base.map(|record| record.lines).unwrap_or_default();
         drifts.extend(verify::recorded(&listing, &base_lines));
-        for name in whole.plan.port_names() {
-            let lines = self.state.port(&name).map(|record| record.lines).unwrap_or_default();
-            drifts.extend(verify::recorded(&listing, &lines));
+        for port in &whole.ports {
+            let name = &port.plan.ifname;
+            let record = self.state.port(name);
+            drifts.extend(port_difference(record.as_ref(), &port.plan));
+            let lines = record.map(|record| record.lines).unwrap_or_default();
+            drifts.extend(verify::recorded(&listing, &lines).into_iter().map(|drift| drift.at(name)));
         }
         drifts.sort();
         drifts.dedup();
         Ok(drifts)
     }
+}
 
-    /// What was applied and is not what the policy asks for now.
-    fn record_differences(&self, whole: &Whole, engine: &dyn Engine) -> Vec<Drift> {
-        let mut drifts = Vec::new();
-        match self.state.base() {
-            None => drifts.push(Drift("nothing was applied yet, or not to its end".to_owned())),
-            Some(record) if record.engine != engine.kind() => {
-                drifts.push(Drift(format!("applied by the {} engine, expected {}", record.engine, engine.kind())));
-            }
-            Some(record) if record.base != whole.plan.base => {
-                drifts.push(Drift("bridges, uplinks, groups or host services differ from what was applied".to_owned()));
-            }
-            Some(_) => {}
+/// Whether what all ports share was applied, and is what is asked for now.
+fn base_difference(record: Option<&BaseRecord>, whole: &Whole, engine: &dyn Engine) -> Option<Drift> {
+    match record {
+        None => Some(Drift::of_all("nothing was applied yet, or not to its end")),
+        Some(record) if record.engine != engine.kind() => {
+            Some(Drift::of_all(format!("applied by the {} engine, expected {}", record.engine, engine.kind())))
         }
-        for port in &whole.ports {
-            let name = &port.plan.ifname;
-            match self.state.port(name) {
-                Some(record) if record.lines.0.is_empty() => {
-                    drifts.push(Drift(format!("{name}: rules were not applied to their end")));
-                }
-                Some(record) if record.plan == port.plan => {}
-                Some(_) => drifts.push(Drift(format!("{name}: the policy differs from what was applied"))),
-                None => drifts.push(Drift(format!("{name}: no rules were applied"))),
-            }
+        Some(record) if record.base != whole.plan.base => {
+            Some(Drift::of_all("bridges, uplinks, groups or host services differ from what was applied"))
         }
-        drifts
+        Some(_) => None,
     }
+}
+
+/// Whether what was applied at a port is what is asked for now.
+fn port_difference(record: Option<&PortRecord>, plan: &PortPlan) -> Option<Drift> {
+    let what = match record {
+        None => "no rules were applied",
+        Some(record) if record.lines.0.is_empty() => "rules were not applied to their end",
+        Some(record) if record.plan == *plan => return None,
+        Some(_) => "the policy differs from what was applied",
+    };
+    Some(Drift::of_all(format!("{}: {what}", plan.ifname)).at(&plan.ifname))
 }
 
 /// What differs between the kernel and a plan.
@@ -76,14 +75,20 @@ pub(super) fn standing_drifts(listing: &Listing, plan: &Plan, engine: &dyn Engin
     let mut chains = engine.base_chains(&plan.base)?;
     chains.extend(engine.dispatch_chains(&plan.port_names(), None));
     chains.extend(engine.set_chains(plan));
+    let mut drifts = verify::chains(listing, &chains);
     for port in plan.ports() {
-        chains.extend(engine.port_chains(&plan.base, port)?);
+        let of_port = engine.port_chains(&plan.base, port)?;
+        let at_port = verify::chains(listing, &of_port).into_iter();
+        let missing = verify::elements(listing, &engine.entries(port));
+        drifts.extend(at_port.chain(missing).map(|drift| drift.at(&port.ifname)));
+        chains.extend(of_port);
     }
     let ports: Vec<&PortPlan> = plan.ports().iter().collect();
     let elements: Vec<Element> = engine.elements(&plan.base, &ports);
-    let mut drifts = verify::chains(listing, &chains);
     drifts.extend(verify::hooks(listing, &engine.hooks()));
-    drifts.extend(verify::elements(listing, &elements));
+    let known: BTreeSet<_> = drifts.iter().map(|drift| drift.to_string()).collect();
+    let others = verify::elements(listing, &elements).into_iter();
+    drifts.extend(others.filter(|drift| !known.contains(&drift.to_string())));
     drifts.extend(verify::strangers(listing, &chains, &elements));
     Ok(drifts)
 }

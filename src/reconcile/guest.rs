@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use crate::engine::Engine;
 use crate::facts::Domain;
 use crate::facts::domain::Uuid;
-use crate::facts::policy::EngineChoice;
 use crate::model::{Guarding, GuestPolicy, resolve};
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
@@ -100,10 +99,7 @@ impl Host {
             return Ok(Fallback::LastGood);
         }
         let links = self.links()?;
-        let engine = match self.state.base() {
-            Some(record) => self.engine_of(record.engine),
-            None => self.engine(EngineChoice::Auto)?,
-        };
+        let engine = self.last_engine()?;
         self.rebuild(Basis::LastGood(reason), &links, engine.as_ref())?;
         Ok(fallback)
     }

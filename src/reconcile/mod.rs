@@ -9,6 +9,7 @@ mod base;
 mod check;
 mod desired;
 mod guest;
+mod heal;
 mod port;
 mod query;
 mod verify;
@@ -29,6 +30,7 @@ use crate::state::State;
 pub use all::Outcome;
 pub use desired::{Desired, DesiredPort};
 pub use guest::Fallback;
+pub use heal::Healed;
 pub use verify::Drift;
 
 /// Why rules could not be brought into the kernel.

@@ -5,15 +5,32 @@ use std::fmt;
 
 use crate::engine::{ChainText, Element, Table};
 use crate::kernel::{Container, Listing};
+use crate::net::IfName;
 use crate::state::Lines;
 
 /// A difference between the kernel and what ought to stand there.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct Drift(pub String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Drift {
+    what: String,
+    /// The port that it is about; `None` if it is about what all ports share.
+    pub port: Option<IfName>,
+}
+
+impl Drift {
+    /// A difference that concerns all ports.
+    pub(super) fn of_all(what: impl Into<String>) -> Self {
+        Self { what: what.into(), port: None }
+    }
+
+    /// The same difference, which is about this port only.
+    pub(super) fn at(self, port: &IfName) -> Self {
+        Self { port: Some(port.clone()), ..self }
+    }
+}
 
 impl fmt::Display for Drift {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.what)
     }
 }
 
@@ -23,9 +40,9 @@ pub(super) fn chains(listing: &Listing, expected: &[ChainText]) -> Vec<Drift> {
     let check = |chain: &ChainText| {
         let place = Place(chain.table, chain.name.as_str());
         match listing.chains.get(&(chain.table, chain.name.to_string())) {
-            None => Some(Drift(format!("{place} is missing"))),
+            None => Some(Drift::of_all(format!("{place} is missing"))),
             Some(lines) if lines.len() != chain.lines() => {
-                Some(Drift(format!("{place} has {} rules, expected {}", lines.len(), chain.lines())))
+                Some(Drift::of_all(format!("{place} has {} rules, expected {}", lines.len(), chain.lines())))
             }
             Some(_) => None,
         }
@@ -38,8 +55,10 @@ pub(super) fn recorded(listing: &Listing, lines: &Lines) -> Vec<Drift> {
     let check = |((table, name), then): (&(Table, String), &Vec<String>)| {
         let place = Place(*table, name);
         match listing.chains.get(&(*table, name.clone())) {
-            None => Some(Drift(format!("{place} is missing"))),
-            Some(now) if now != then => Some(Drift(format!("{place} was changed: {}", first_difference(then, now)))),
+            None => Some(Drift::of_all(format!("{place} is missing"))),
+            Some(now) if now != then => {
+                Some(Drift::of_all(format!("{place} was changed: {}", first_difference(then, now))))
+            }
             Some(_) => None,
         }
     };
@@ -68,7 +87,7 @@ pub(super) fn hooks(listing: &Listing, hooks: &[(Table, String)]) -> Vec<Drift> 
         let lines = listing.chains.get(&(*table, chain.to_owned())).map(Vec::as_slice).unwrap_or_default();
         let once = lines.iter().filter(|other| *other == line).count() == 1;
         let first = lines.first() == Some(line);
-        (!first || !once).then(|| Drift(format!("{} does not begin with {line:?}, once", Place(*table, chain))))
+        (!first || !once).then(|| Drift::of_all(format!("{} does not begin with {line:?}, once", Place(*table, chain))))
     };
     hooks.iter().filter_map(check).collect()
 }
@@ -85,7 +104,7 @@ pub(super) fn elements(listing: &Listing, expected: &[Element]) -> Vec<Drift> {
         !listing.elements.get(&container).is_some_and(|elements| elements.contains(&element.element))
     };
     let drift = |element: &Element| {
-        Drift(format!("{} lacks the element {}", Place(element.table, &element.container), element.element))
+        Drift::of_all(format!("{} lacks the element {}", Place(element.table, &element.container), element.element))
     };
     expected.iter().filter(missing).map(drift).collect()
 }
@@ -104,11 +123,11 @@ pub(super) fn strangers(listing: &Listing, chains: &[ChainText], expected: &[Ele
         })
     });
     let surplus = elements.filter(|element| !expected.contains(element));
-    let chains = foreign.map(|(table, name)| Drift(format!("{} is not expected", Place(*table, name))));
+    let chains = foreign.map(|(table, name)| Drift::of_all(format!("{} is not expected", Place(*table, name))));
     chains
         .chain(surplus.map(|element| {
             let place = Place(element.table, &element.container);
-            Drift(format!("{place} has the unexpected element {}", element.element))
+            Drift::of_all(format!("{place} has the unexpected element {}", element.element))
         }))
         .collect()
 }

@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 
 use self::restore::Script;
 use super::{BridgeNames, ChainText, Change, Element, Engine, EngineKind, Inexpressible, Standing, Step, Table, Tool};
-use crate::net::{Family, IfName};
+use crate::net::{Direction, Family, IfName};
 use crate::plan::{Base, Name, Plan, PortPlan};
 
 /// The iptables engine.
@@ -64,20 +64,11 @@ impl Engine for Iptables {
         let names = plan.port_names();
         let mut chains = self.base_chains(&plan.base)?;
         chains.extend(self.set_chains(plan));
-        let mut entries = Vec::new();
         for port in plan.ports() {
-            let of_port = self.port_chains(&plan.base, port)?;
-            entries.extend(of_port.iter().filter(|chain| is_ebtables_entry(chain, port)).map(closed));
-            chains.extend(of_port);
+            chains.extend(self.port_chains(&plan.base, port)?);
         }
-        let tree = self.dispatch_chains(&names, None);
-        let shut: Vec<_> = ebtables::base(&plan.base, self.bridge_names)
-            .into_iter()
-            .chain(tree.iter().filter(|chain| chain.table == Table::EbtablesNat).cloned())
-            .chain(entries)
-            .collect();
-        chains.extend(tree);
-        let mut steps: Vec<_> = Script::new(&shut).hooks(standing).step(Tool::EbtablesRestore).into_iter().collect();
+        chains.extend(self.dispatch_chains(&names, None));
+        let mut steps = self.close(&plan.base, &names, standing)?;
         let open = Script::new(&chains).without(&stale(standing, &chains));
         steps.extend(xtables_steps(&open.clone().hooks(standing)));
         steps.extend(open.step(Tool::EbtablesRestore));
@@ -101,6 +92,17 @@ impl Engine for Iptables {
         steps.extend(xtables_steps(&open));
         steps.extend(open.step(Tool::EbtablesRestore));
         Ok(steps)
+    }
+
+    /// In ebtables alone, which sees every frame of a port: what stands elsewhere
+    /// can stay or be gone.
+    fn close(&self, base: &Base, names: &BTreeSet<IfName>, standing: &Standing) -> Result<Vec<Step>, Inexpressible> {
+        let mut shut = ebtables::base(base, self.bridge_names);
+        shut.extend(self.dispatch_chains(names, None).into_iter().filter(|chain| chain.table == Table::EbtablesNat));
+        for direction in Direction::BOTH {
+            shut.extend(names.iter().map(|name| closed(PortPlan::entry_of(name, direction))));
+        }
+        Ok(Script::new(&shut).hooks(standing).step(Tool::EbtablesRestore).into_iter().collect())
     }
 
     fn remove(&self, standing: &Standing) -> Vec<Step> {
@@ -168,18 +170,19 @@ fn names_before(change: &Change<'_>) -> BTreeSet<IfName> {
 
 /// The way to a port whose entries drop everything.
 fn shut(chains: &[ChainText], port: &PortPlan, tree: &[ChainText]) -> Vec<ChainText> {
-    let entries = chains.iter().filter(|chain| is_ebtables_entry(chain, port)).map(closed);
+    let entries = chains.iter().filter(|chain| is_ebtables_entry(chain, port)).map(|chain| closed(chain.name.clone()));
     let tree = tree.iter().filter(|chain| chain.table == Table::EbtablesNat).cloned();
     entries.chain(tree).collect()
 }
 
 fn is_ebtables_entry(chain: &ChainText, port: &PortPlan) -> bool {
-    let entry = crate::net::Direction::BOTH.iter().any(|direction| chain.name == port.entry(*direction));
+    let entry = Direction::BOTH.iter().any(|direction| chain.name == port.entry(*direction));
     chain.table == Table::EbtablesNat && entry
 }
 
-fn closed(chain: &ChainText) -> ChainText {
-    ChainText { rules: vec!["-j DROP".to_owned()], ..chain.clone() }
+/// An entry in ebtables through which nothing passes.
+fn closed(name: Name) -> ChainText {
+    ChainText { table: Table::EbtablesNat, name, hook: None, rules: vec!["-j DROP".to_owned()] }
 }
 
 /// What stands and is not wanted.

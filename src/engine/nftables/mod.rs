@@ -67,17 +67,12 @@ impl Engine for Nftables {
         for port in plan.ports() {
             chains.extend(port_chains(&plan.base, port)?);
         }
-        let mut text = remove_tables();
-        let _ = writeln!(text, "table {BRIDGE} {{");
-        text.push_str(&sets(plan));
-        text.extend(plan.ports().iter().flat_map(limit::counters).map(|counter| block_of_set(&counter)));
+        let mut containers = sets(plan);
+        containers.extend(plan.ports().iter().flat_map(limit::counters).map(|counter| block_of_set(&counter)));
         for direction in Direction::BOTH {
-            text.push_str(&map(direction, plan.ports()));
+            containers.push_str(&map(direction, plan.ports()));
         }
-        chains.iter().for_each(|chain| text.push_str(&block(chain)));
-        let _ = writeln!(text, "}}\ntable {INET} {{");
-        text.push_str(&block(&host(&plan.base)?));
-        text.push_str("}\n");
+        let text = tables(&plan.base, &containers, &chains)?;
         Ok(vec![Step { tool: Tool::Nft, text }])
     }
 
@@ -89,6 +84,15 @@ impl Engine for Nftables {
         text.push_str(&map_changes(change));
         text.push_str(&stale_chains(change));
         text.push_str(&member_changes(change));
+        Ok(vec![Step { tool: Tool::Nft, text }])
+    }
+
+    fn close(&self, base: &Base, names: &BTreeSet<IfName>, _: &Standing) -> Result<Vec<Step>, Inexpressible> {
+        let maps = Direction::BOTH.map(|direction| {
+            let elements = names.iter().map(|name| format!("\"{name}\" : drop"));
+            port_map_of(direction, elements)
+        });
+        let text = tables(base, &(uplinks(base) + &maps.concat()), &bridge_base(base))?;
         Ok(vec![Step { tool: Tool::Nft, text }])
     }
 
@@ -139,6 +143,18 @@ fn found_in(container: &str, element: String) -> Element {
 /// `add` before `delete`, as nft 1.0.6 cannot say "if it is there".
 fn remove_tables() -> String {
     [BRIDGE, INET].map(|table| format!("add table {table}\ndelete table {table}\n")).concat()
+}
+
+/// Both tables anew, with these sets and maps and chains around ports.
+fn tables(base: &Base, containers: &str, chains: &[ChainText]) -> Result<String, Inexpressible> {
+    let mut text = remove_tables();
+    let _ = writeln!(text, "table {BRIDGE} {{");
+    text.push_str(containers);
+    chains.iter().for_each(|chain| text.push_str(&block(chain)));
+    let _ = writeln!(text, "}}\ntable {INET} {{");
+    text.push_str(&block(&host(base)?));
+    text.push_str("}\n");
+    Ok(text)
 }
 
 fn bridge_base(base: &Base) -> Vec<ChainText> {
@@ -220,8 +236,7 @@ fn block(chain: &ChainText) -> String {
 
 /// The uplinks and the groups' members, each set shared by all ports.
 fn sets(plan: &Plan) -> String {
-    let quoted = plan.base.uplinks.iter().map(|name| format!("\"{name}\""));
-    let mut text = set(UPLINKS, "ifname", quoted);
+    let mut text = uplinks(&plan.base);
     for name in &plan.base.sets {
         let kind = match name.family {
             Family::V4 => "ipv4_addr",
@@ -234,12 +249,19 @@ fn sets(plan: &Plan) -> String {
     text
 }
 
+fn uplinks(base: &Base) -> String {
+    set(UPLINKS, "ifname", base.uplinks.iter().map(|name| format!("\"{name}\"")))
+}
+
 fn set(name: &str, kind: &str, elements: impl Iterator<Item = String>) -> String {
     container("set", name, &format!("type {kind};"), elements)
 }
 
 fn map(direction: Direction, ports: &[PortPlan]) -> String {
-    let elements = ports.iter().map(|port| element(&port.ifname, &port.entry(direction)));
+    port_map_of(direction, ports.iter().map(|port| element(&port.ifname, &port.entry(direction))))
+}
+
+fn port_map_of(direction: Direction, elements: impl Iterator<Item = String>) -> String {
     container("map", Nftables::port_map(direction), "type ifname : verdict;", elements)
 }
 

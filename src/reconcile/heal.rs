@@ -1,0 +1,170 @@
+//! What somebody changed or took away, put back: closed first, and no more of it
+//! than is gone.
+//!
+//! In: the kernel as it is now, and the guests that run. Out: the kernel as the
+//! policy has it, or, while the policy is broken, as it was applied last.
+
+use std::collections::BTreeSet;
+
+use crate::engine::{Engine, Standing};
+use crate::facts::policy::EngineChoice;
+use crate::facts::{Domain, with_source};
+use crate::kernel::{apply, read_chains};
+use crate::net::IfName;
+use crate::state::BaseRecord;
+
+use super::verify::{self, Drift};
+use super::whole::{Basis, Whole};
+use super::{Error, Host};
+
+/// How many ports are mended one by one; more are built anew together, which is
+/// one transaction.
+const SINGLE_PORTS: usize = 16;
+
+/// What was found and put back.
+#[derive(Debug, Default)]
+pub struct Healed {
+    /// What differed, in words.
+    pub drifts: Vec<Drift>,
+    /// The ports that have rules now.
+    pub ports: usize,
+    /// Why some guest has its last rules or is closed, or why the policy as a
+    /// whole is not the one that stands.
+    pub problems: Vec<String>,
+}
+
+impl Host {
+    /// Closes all ports if what they share does not stand as it was applied, for
+    /// then they are open. Needs no policy and reads little: it is what stands
+    /// between a flush and the rules. Says whether it had to.
+    ///
+    /// # Errors
+    /// The kernel cannot be asked, or the ports cannot be closed.
+    pub fn close_if_open(&mut self) -> Result<bool, Error> {
+        let _lock = self.locked()?;
+        let Some(record) = self.state.base() else { return Ok(false) };
+        let engine = self.engine_of(record.engine);
+        if self.recorded_base_stands(engine.as_ref(), &record)? {
+            return Ok(false);
+        }
+        self.shut(engine.as_ref(), &record)?;
+        Ok(true)
+    }
+
+    /// Closes all ports, whatever stands.
+    ///
+    /// # Errors
+    /// They cannot be closed.
+    pub fn close_all(&mut self) -> Result<(), Error> {
+        let _lock = self.locked()?;
+        let Some(record) = self.state.base() else { return Ok(()) };
+        let engine = self.engine_of(record.engine);
+        self.shut(engine.as_ref(), &record)
+    }
+
+    /// Compares everything, and puts back what differs. `running` are guests that
+    /// run, as far as anybody asked. A broken policy is a problem and no error:
+    /// what was applied last is kept in place then.
+    ///
+    /// # Errors
+    /// The kernel could not be brought to it. Ports whose rules do not stand are
+    /// closed.
+    pub fn heal(&mut self, running: &[Domain]) -> Result<Healed, Error> {
+        let _lock = self.locked()?;
+        let links = self.links()?;
+        self.adopt(running, &links)?;
+        let (policy, engine) = match self.policy().and_then(|policy| Ok((self.engine(policy.engine)?, policy))) {
+            Ok((engine, policy)) => (Ok(policy), engine),
+            Err(error) => (Err(with_source(&error)), self.last_engine()?),
+        };
+        let basis = match &policy {
+            Ok(policy) => Basis::Policy(policy),
+            Err(reason) => Basis::LastGood(reason),
+        };
+        let mut whole = self.whole(basis, &links, engine.as_ref())?;
+        if let Err(reason) = &policy {
+            whole.problems = vec![reason.clone()];
+        }
+        let drifts = self.differences(&whole, engine.as_ref())?;
+        let healed = Healed { ports: whole.ports.len(), problems: whole.problems.clone(), drifts };
+        self.mend(whole, engine.as_ref(), &healed.drifts)?;
+        Ok(healed)
+    }
+
+    /// Puts `whole` in place where it differs from the kernel.
+    pub(super) fn mend(&mut self, whole: Whole, engine: &dyn Engine, drifts: &[Drift]) -> Result<(), Error> {
+        let ports: Option<BTreeSet<&IfName>> = drifts.iter().map(|drift| drift.port.as_ref()).collect();
+        match ports {
+            Some(ports) if ports.is_empty() => Ok(()),
+            Some(ports) if ports.len() <= SINGLE_PORTS && self.mend_ports(&whole, engine, &ports) => Ok(()),
+            _ => {
+                self.close_before(engine, drifts)?;
+                self.replace(&whole, engine)
+            }
+        }
+    }
+
+    /// Whether these ports could be mended one by one.
+    fn mend_ports(&mut self, whole: &Whole, engine: &dyn Engine, ports: &BTreeSet<&IfName>) -> bool {
+        let mut wanted = whole.ports.iter().filter(|port| ports.contains(&port.plan.ifname));
+        wanted.all(|port| self.guard_port(engine, &whole.plan.base, port).is_ok())
+    }
+
+    /// Before everything is built anew: if what all ports share differs from what
+    /// was applied, they may be open, and to build takes time.
+    fn close_before(&mut self, engine: &dyn Engine, drifts: &[Drift]) -> Result<(), Error> {
+        let Some(record) = self.state.base().filter(|record| record.engine == engine.kind()) else { return Ok(()) };
+        if drifts.iter().all(|drift| drift.port.is_some()) || self.recorded_base_stands(engine, &record)? {
+            return Ok(());
+        }
+        self.shut(engine, &record)
+    }
+
+    fn shut(&mut self, engine: &dyn Engine, record: &BaseRecord) -> Result<(), Error> {
+        let names = self.state.port_names().map_err(Error::io("the records of ports cannot be listed"))?;
+        let standing = self.hooks_standing(engine)?;
+        let steps = engine.close(&record.base, &names, &standing)?;
+        self.prepare_kernel(engine)?;
+        Ok(apply(self.runner.as_mut(), &steps, self.deadline)?)
+    }
+
+    /// The hooks of ours that stand: what leads to our chains must not be there
+    /// twice.
+    fn hooks_standing(&mut self, engine: &dyn Engine) -> Result<Standing, Error> {
+        let built_in: BTreeSet<_> = hooked(engine).into_iter().collect();
+        let listing = self.read_some(engine, &built_in.into_iter().collect::<Vec<_>>())?;
+        Ok(super::all::standing(&listing))
+    }
+
+    /// Whether what all ports share is as it was right after it was applied.
+    fn recorded_base_stands(&mut self, engine: &dyn Engine, record: &BaseRecord) -> Result<bool, Error> {
+        let mut wanted: Vec<_> = record.lines.0.keys().cloned().collect();
+        wanted.extend(hooked(engine));
+        let listing = self.read_some(engine, &wanted)?;
+        let drifted =
+            verify::recorded(&listing, &record.lines).into_iter().chain(verify::hooks(&listing, &engine.hooks()));
+        Ok(drifted.count() == 0 && !record.lines.0.is_empty())
+    }
+
+    fn read_some(
+        &mut self,
+        engine: &dyn Engine,
+        chains: &[(crate::engine::Table, String)],
+    ) -> Result<crate::kernel::Listing, Error> {
+        let xtables = self.capabilities().xtables;
+        Ok(read_chains(self.runner.as_mut(), engine.kind(), xtables, chains, self.deadline)?)
+    }
+
+    /// The engine that applied what stands; without a record the one that works.
+    pub(super) fn last_engine(&mut self) -> Result<Box<dyn Engine>, Error> {
+        match self.state.base() {
+            Some(record) => Ok(self.engine_of(record.engine)),
+            None => self.engine(EngineChoice::Auto),
+        }
+    }
+}
+
+/// The built-in chains that lead to ours.
+fn hooked(engine: &dyn Engine) -> Vec<(crate::engine::Table, String)> {
+    engine.hooks().iter().map(|(table, line)| (*table, verify::hooked_chain(line).to_owned())).collect()
+}
