@@ -5,7 +5,8 @@
 //! `daemon [FILTER]` runs the cases whose names contain FILTER, as `hook` does: each
 //! in a process, namespaces and a root directory of its own, once for each engine
 //! of VIRT_GUARD_TEST_ENGINES. DAEMON_IDLE_SECONDS (10) is how long it is watched
-//! while it has nothing to do.
+//! while it has nothing to do, DAEMON_GUESTS (200) how many there are where time is
+//! measured with many.
 //!
 //! ```text
 //! support/stage   the case's host, guests, frames; the processes that run cases

@@ -19,7 +19,7 @@ pub fn thousand(bench: &mut Bench) {
     let numbers = if slowness() == 1 { 100..1100 } else { 100..400 };
     let make = |number: u16| {
         let name = Guest::new(number).port();
-        [format!("link add {name} type dummy"), format!("link set {name} master br100 up")]
+        [format!("tuntap add {name} mode tap"), format!("link set {name} master br100 up")]
     };
     bench.lab.ip(&numbers.clone().flat_map(make).collect::<Vec<_>>());
     bench.crowd(numbers.clone());

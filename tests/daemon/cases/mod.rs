@@ -37,9 +37,9 @@ pub const ALL: &[Case] = &[
     case("what-was-healed-can-be-read", life::told),
     case("a-firewall-that-reloads-takes-nothing-away", firewalld::reload),
     alone("how-long-a-flush-leaves-one-guest-open", time::one),
-    alone("how-long-a-flush-leaves-a-thousand-guests-open", time::thousand),
+    alone("how-long-a-flush-leaves-many-guests-open", time::many).lasting(300),
     alone("a-storm-of-flushes-costs-one-processor-at-most", storm::flushes),
-    alone("killed-all-the-time-it-leaves-no-hole", deaths::without_flushes),
-    alone("killed-while-somebody-flushes-all-ends-in-order", deaths::with_flushes),
-    alone("a-thousand-guards-cost-nothing-while-nobody-disturbs", idle::thousand),
+    alone("killed-all-the-time-it-leaves-no-hole", deaths::without_flushes).lasting(120),
+    alone("killed-while-somebody-flushes-all-ends-in-order", deaths::with_flushes).lasting(120),
+    alone("a-thousand-guards-cost-nothing-while-nobody-disturbs", idle::thousand).lasting(120),
 ];

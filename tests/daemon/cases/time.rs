@@ -18,6 +18,8 @@ use crate::stage::runner::slowness;
 use crate::support::Wire;
 use crate::watch::Watch;
 
+/// How many guests there are where there are many.
+const GUESTS: &str = "DAEMON_GUESTS";
 /// What is aimed at for one guest, on hardware.
 const TARGET: Duration = Duration::from_millis(20);
 
@@ -60,14 +62,14 @@ fn once(bench: &Bench, watch: &Watch) -> Duration {
 }
 
 /// Tries without and with somebody who sends all the time.
-fn measure(bench: &Bench, guest: &Guest, wire: &Wire, tries: usize) -> Times {
+fn measure(bench: &Bench, guest: &Guest, wire: &Wire, (tries, with_flood): (usize, usize)) -> Times {
     let _daemon = Daemon::start(bench);
     let watch = Watch::new();
     let times = Times::new((0..tries).map(|_| once(bench, &watch)).collect());
     println!("= from the flush until the rules stood: {times}");
     let mut sums = flood::Leaks::default();
     let mut open = Vec::new();
-    for _ in 0..tries.min(20) {
+    for _ in 0..with_flood {
         let (_, leaks) = flood::during(bench, (guest, wire), Rate::Full, || once(bench, &watch));
         sums = flood::Leaks { sent: sums.sent + leaks.sent, passed: sums.passed + leaks.passed, ..sums };
         open.push(leaks.longest);
@@ -83,20 +85,20 @@ pub fn one(bench: &mut Bench) {
     let guest = Guest::new(7);
     let wire = bench.plug(&guest);
     bench.go("start", &guest);
-    let times = measure(bench, &guest, &wire, if slowness() == 1 { 100 } else { 20 });
+    let times = measure(bench, &guest, &wire, if slowness() == 1 { (100, 20) } else { (20, 5) });
     assert!(times.median() <= TARGET * slowness(), "too slow: {times}");
 }
 
-/// A thousand guests, against the time that the programs alone need for the same.
-pub fn thousand(bench: &mut Bench) {
+/// Many guests, against the time that the programs alone need for the same.
+pub fn many(bench: &mut Bench) {
     let guest = Guest::new(7);
     let wire = bench.plug(&guest);
     bench.go("start", &guest);
-    let count = if slowness() == 1 { 1000 } else { 300 };
+    let count: u16 = std::env::var(GUESTS).map_or(200, |text| text.parse().expect(GUESTS));
     bench.crowd(100..99 + count);
     let bare = bare(bench);
     println!("= {count} guests; the programs alone: {bare}");
-    let times = measure(bench, &guest, &wire, if slowness() == 1 { 10 } else { 3 });
+    let times = measure(bench, &guest, &wire, (5, 2));
     let ratio = times.median().as_secs_f64() / bare.median().as_secs_f64();
     println!("= {ratio:.2} times what the programs alone need");
     assert!(ratio <= if slowness() == 1 { 1.5 } else { 3.0 }, "{ratio:.2} times {bare}");

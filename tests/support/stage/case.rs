@@ -1,5 +1,7 @@
 //! Something to try, by name.
 
+use std::time::Duration;
+
 use virt_guard::engine::EngineKind;
 
 use super::bench::Bench;
@@ -14,22 +16,32 @@ pub struct Case {
     pub engine: Option<EngineKind>,
     /// Whether it measures time and needs the machine for itself.
     pub alone: bool,
+    /// It takes no longer, on hardware.
+    pub longest: Duration,
 }
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// One that may run beside another.
 pub const fn case(name: &'static str, run: fn(&mut Bench)) -> Case {
-    Case { name, run, engine: None, alone: false }
+    Case { name, run, engine: None, alone: false, longest: MINUTE }
 }
 
 /// One that needs the machine for itself.
 pub const fn alone(name: &'static str, run: fn(&mut Bench)) -> Case {
-    Case { name, run, engine: None, alone: true }
+    Case { name, run, engine: None, alone: true, longest: MINUTE }
 }
 
 impl Case {
     /// The same for one engine only.
     pub const fn only(mut self, engine: EngineKind) -> Self {
         self.engine = Some(engine);
+        self
+    }
+
+    /// The same with so many seconds of time.
+    pub const fn lasting(mut self, seconds: u64) -> Self {
+        self.longest = Duration::from_secs(seconds);
         self
     }
 }

@@ -25,8 +25,6 @@ const ONE: &str = "--one";
 const ENGINES: &str = "VIRT_GUARD_TEST_ENGINES";
 /// How many cases run at a time.
 const WORKERS: usize = 2;
-/// No case takes longer, on hardware.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// How much slower than hardware this machine is; the stock-kernel host says so.
 pub fn slowness() -> u32 {
@@ -140,7 +138,7 @@ fn process(case: &Case, engine: EngineKind, output: &File) -> Option<ExitStatus>
         .process_group(0)
         .spawn()
         .expect("a process for the case");
-    let status = wait(&mut child, LONGEST * slowness());
+    let status = wait(&mut child, case.longest * slowness());
     // The case's own processes and what they left; the group is the case's alone.
     let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
     if status.is_none() {
