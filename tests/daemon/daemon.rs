@@ -21,6 +21,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A daemon that runs. One that is dropped is killed.
 #[derive(Debug)]
 pub struct Daemon {
+    root: PathBuf,
     child: Child,
     stderr: File,
     notify: UnixDatagram,
@@ -40,7 +41,7 @@ impl Daemon {
     }
 
     /// Starts it on the files below `root`; it tells of itself at `notify`.
-    pub fn launch_in(root: &Path, notify: &PathBuf) -> Self {
+    pub fn launch_in(root: &Path, notify: &Path) -> Self {
         let _ = std::fs::remove_file(notify);
         let socket = UnixDatagram::bind(notify).expect("a socket to be notified at");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a socket that does not wait");
@@ -57,7 +58,7 @@ impl Daemon {
             .stderr(stderr.try_clone().expect("stderr"))
             .spawn()
             .expect("the daemon starts");
-        Self { child, stderr, notify: socket }
+        Self { root: root.to_owned(), child, stderr, notify: socket }
     }
 
     /// Waits for `READY=1` of sd_notify(3).
@@ -110,6 +111,11 @@ impl Drop for Daemon {
         // One that ended was waited for, and then this does nothing.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            let events = std::fs::read_to_string(self.root.join("run/virt-guard/events.jsonl")).unwrap_or_default();
+            let lines: Vec<_> = events.lines().collect();
+            println!("{}\n{}", lines[lines.len().saturating_sub(20)..].join("\n"), self.said());
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::stage::runner::slowness;
 pub struct Event {
     /// RFC 3339, in UTC, with microseconds.
     pub time: String,
-    /// What happened: `healed`, `reloaded`, …
+    /// What happened: `healed`, `closed`, `failed`, …
     pub kind: String,
     /// The same for people.
     pub message: String,

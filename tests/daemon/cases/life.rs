@@ -47,7 +47,7 @@ pub fn reload(bench: &mut Bench) {
     let mut events = Events::from_now(bench);
     for _ in 0..3 {
         daemon.signal(Signal::SIGHUP);
-        events.wait("reloaded");
+        events.within(10, "noted", |event| event.message.contains("SIGHUP"));
     }
     assert_eq!(differences(bench), "");
     bench.assert_guarded(&guest, &wire);

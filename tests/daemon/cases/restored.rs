@@ -2,6 +2,8 @@
 //! daemon hears of it, puts everything back and names who it was.
 
 use std::fs;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use virt_guard::engine::EngineKind;
@@ -12,7 +14,11 @@ use crate::events::Events;
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
 use crate::stage::kernel;
+use crate::stage::runner::slowness;
 use crate::support::Wire;
+
+/// After this long the daemon takes what happens for a new story.
+const CALM: Duration = Duration::from_millis(1500);
 
 /// The guests, and the daemon that looks after them.
 struct Scene<'a> {
@@ -43,6 +49,8 @@ impl<'a> Scene<'a> {
         let left = differences(self.bench);
         assert_eq!(left, "", "after {deed}, which was {harm}");
         self.assert_guarded();
+        // One deed, and not a storm of them.
+        thread::sleep(CALM * slowness().min(5));
     }
 
     fn assert_guarded(&self) {
@@ -136,7 +144,8 @@ pub fn flush(bench: &mut Bench) {
         let healed = events.wait("healed");
         assert_eq!(healed.author, Some(author), "{}", healed.message);
         for guest in &scene.guests {
-            assert!(healed.ports.contains(&guest.port()), "{:?} lacks {}", healed.ports, guest.port());
+            let named = healed.ports.is_empty() || healed.ports.contains(&guest.port());
+            assert!(named, "all were open, but only {:?} are named", healed.ports);
         }
         scene.assert_guarded();
         assert_eq!(differences(bench), "");
@@ -154,7 +163,7 @@ pub fn strangers(bench: &mut Bench) {
     {
         Deed::nft(text).done();
     }
-    std::thread::sleep(std::time::Duration::from_millis(300) * crate::stage::runner::slowness().min(4));
+    thread::sleep(Duration::from_millis(300) * slowness().min(4));
     let healed: Vec<_> = events.fresh().into_iter().filter(|event| event.kind == "healed").collect();
     assert!(healed.is_empty(), "there was nothing to heal: {healed:#?}");
     assert_eq!(kernel::rules(bench.engine), rules);
