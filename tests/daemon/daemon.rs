@@ -11,7 +11,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
 use crate::stage::runner::{slowness, wait};
+use crate::support::Wire;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_virt-guard");
@@ -133,6 +135,15 @@ pub fn differences(bench: &Bench) -> String {
         Some(0) => String::new(),
         _ => format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)),
     }
+}
+
+/// Waits until what the policy allows passes at each port and nothing else, and no
+/// difference is left.
+pub fn settles(bench: &Bench, what: &str, guests: &[Guest], wires: &[Wire]) {
+    for (guest, wire) in guests.iter().zip(wires) {
+        eventually(&format!("{} is guarded after {what}", guest.port()), || bench.look(guest, wire).guarded());
+    }
+    eventually(&format!("all is in order after {what}"), || differences(bench).is_empty());
 }
 
 /// Waits until `done` says so.

@@ -6,7 +6,7 @@
 //! in a process, namespaces and a root directory of its own, once for each engine
 //! of VIRT_GUARD_TEST_ENGINES. DAEMON_IDLE_SECONDS (10) is how long it is watched
 //! while it has nothing to do, DAEMON_GUESTS (200) how many there are where time is
-//! measured with many.
+//! measured with many, DAEMON_TRIES (20) how often it is measured with one.
 //!
 //! ```text
 //! support/stage   the case's host, guests, frames; the processes that run cases

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use nix::mount::{MsFlags, mount};
 use virt_guard::engine::EngineKind;
 
-use crate::daemon::{Daemon, differences, eventually};
+use crate::daemon::{Daemon, eventually, settles};
 use crate::stage::bench::Bench;
 use crate::stage::kernel;
 
@@ -68,14 +68,11 @@ pub fn reload(bench: &mut Bench) {
         eventually("firewalld runs", running);
         for words in [&["--reload"][..], &["--complete-reload"]] {
             kernel::told("firewall-cmd", words, "");
-            eventually(&format!("all is in order after {words:?}, {backend}"), || differences(bench).is_empty());
-            for (guest, wire) in guests.iter().zip(&wires) {
-                bench.assert_guarded(guest, wire);
-            }
+            settles(bench, &format!("{words:?}, {backend}"), &guests, &wires);
         }
         drop(firewalld);
         eventually("firewalld is gone", || !running());
-        eventually("all is in order without firewalld", || differences(bench).is_empty());
+        settles(bench, "firewalld ended", &guests, &wires);
     }
     daemon.stop();
 }

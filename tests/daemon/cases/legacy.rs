@@ -6,19 +6,29 @@ use std::path::Path;
 
 use nix::mount::{MsFlags, mount};
 
-use crate::daemon::{Daemon, differences, eventually};
+use crate::daemon::{Daemon, settles};
 use crate::deed::Deed;
 use crate::stage::bench::Bench;
 
-/// The names by which the old programs are called instead of the new ones.
-const NAMES: [&str; 6] =
-    ["iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"];
+/// The old programs, by the names by which they are called; ebtables has no one
+/// program for all.
+const NAMES: [(&str, &str); 9] = [
+    ("iptables", "xtables-legacy-multi"),
+    ("iptables-restore", "xtables-legacy-multi"),
+    ("iptables-save", "xtables-legacy-multi"),
+    ("ip6tables", "xtables-legacy-multi"),
+    ("ip6tables-restore", "xtables-legacy-multi"),
+    ("ip6tables-save", "xtables-legacy-multi"),
+    ("ebtables", "ebtables-legacy"),
+    ("ebtables-restore", "ebtables-legacy-restore"),
+    ("ebtables-save", "ebtables-legacy-save"),
+];
 
-/// In this case's mount namespace iptables is the old one.
-fn old_iptables(bench: &Bench) {
+/// In this case's mount namespace iptables and ebtables are the old ones.
+fn old_programs(bench: &Bench) {
     let bin = bench.aside("old");
-    for name in NAMES {
-        symlink("/usr/sbin/xtables-legacy-multi", bin.join(name)).expect("a name for the old program");
+    for (name, program) in NAMES {
+        symlink(Path::new("/usr/sbin").join(program), bin.join(name)).expect("a name for the old program");
     }
     let none = None::<&Path>;
     mount(Some(&bin), "/usr/local/sbin", none, MsFlags::MS_BIND, none).expect("a mount over /usr/local/sbin");
@@ -26,7 +36,7 @@ fn old_iptables(bench: &Bench) {
 
 /// All, one table, one rule; the author is not known.
 pub fn flush(bench: &mut Bench) {
-    old_iptables(bench);
+    old_programs(bench);
     let (guests, wires) = bench.two_running();
     let daemon = Daemon::start(bench);
     for line in [
@@ -36,10 +46,7 @@ pub fn flush(bench: &mut Bench) {
         "iptables-legacy -t mangle -D PREROUTING 1",
     ] {
         Deed::typed(line).done();
-        eventually(&format!("all is in order after {line}"), || differences(bench).is_empty());
-        for (guest, wire) in guests.iter().zip(&wires) {
-            bench.assert_guarded(guest, wire);
-        }
+        settles(bench, line, &guests, &wires);
     }
     daemon.stop();
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::daemon::{Daemon, differences, eventually};
+use crate::daemon::{Daemon, settles};
 use crate::flood::{self, Rate};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
@@ -43,7 +43,6 @@ pub fn again(bench: &mut Bench) {
     bench.lab.ip(&["link delete vnet7".to_owned()]);
     drop(wire);
     let wire = bench.plug(&guest);
-    eventually("all is in order", || differences(bench).is_empty());
-    bench.assert_guarded(&guest, &wire);
+    settles(bench, "its tap came again", &[guest], &[wire]);
     daemon.stop();
 }

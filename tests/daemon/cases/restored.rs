@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use virt_guard::engine::EngineKind;
 
-use crate::daemon::{Daemon, PATIENCE, differences, eventually};
+use crate::daemon::{Daemon, PATIENCE, differences, eventually, settles};
 use crate::deed::Deed;
 use crate::events::Events;
 use crate::stage::bench::Bench;
@@ -147,8 +147,7 @@ pub fn flush(bench: &mut Bench) {
             let named = healed.ports.is_empty() || healed.ports.contains(&guest.port());
             assert!(named, "all were open, but only {:?} are named", healed.ports);
         }
-        scene.assert_guarded();
-        assert_eq!(differences(bench), "");
+        settles(bench, "a flush", &scene.guests, &scene.wires);
     }
     scene.daemon.stop();
 }
@@ -188,6 +187,6 @@ pub fn sysctl(bench: &mut Bench) {
         fs::write(&path, "0").expect("a setting");
         eventually(&format!("{name} is set again"), || fs::read_to_string(&path).is_ok_and(|value| value == "1\n"));
     }
-    scene.assert_guarded();
+    settles(bench, "both settings", &scene.guests, &scene.wires);
     scene.daemon.stop();
 }

@@ -60,7 +60,7 @@ fn all(cases: &'static [Case], filter: &str) -> ExitCode {
     let engines = engines();
     let jobs: Vec<Job> = cases
         .iter()
-        .filter(|case| case.name.contains(filter))
+        .filter(|case| if case.by_name { case.name == filter } else { case.name.contains(filter) })
         .flat_map(|case| engines.iter().map(move |engine| (case, *engine)))
         .filter(|(case, engine)| case.engine.is_none_or(|only| only == *engine))
         .collect();
