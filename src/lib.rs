@@ -18,7 +18,7 @@
 //!  kernel programs, netlink, /proc; what really stands    ← engine
 //!  state  /run/virt-guard                                 ← kernel
 //!  reconcile  the one path that changes anything          ← state
-//!  hook, cli  thin shells; libvirt, log beside them       ← reconcile
+//!  hook, daemon, cli  thin shells; libvirt, log beside    ← reconcile
 //! ```
 //!
 //! Imports point only upwards in this list; `tests/layering.rs` holds that, and
@@ -28,10 +28,14 @@
 //! - which entries of the policy are about a guest: `model::resolve`
 //! - what a libvirt filter means, chains, states and variables: `model::nwfilter`
 //! - how a rule reads in nftables or iptables: `engine::{nftables, iptables}`
+//! - what is put back, and how much of it: `reconcile::heal`; when: `daemon`
 //! - when a port is closed, opened, rebuilt: `reconcile`, in the engines' `change`
+//! - which filters libvirt is to hold: `facts::nwfilter::manage`; what of its own
+//!   rules is missing: `kernel::instance`; both carried out in `libvirt::nwfilter`
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;
+pub mod daemon;
 mod digest;
 pub mod engine;
 pub mod facts;

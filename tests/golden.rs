@@ -46,7 +46,7 @@ fn root_of(case: &Path) -> tempfile::TempDir {
 fn text(case: &Path, engine: &dyn Engine) -> String {
     let root = root_of(case);
     let deadline = Deadline::after(Duration::from_secs(10));
-    let mut host = Host::with(root.path(), deadline, Box::new(Programs), Box::new(SmallHost));
+    let mut host = Host::with(root.path(), deadline, Box::new(Programs::default()), Box::new(SmallHost));
     let found = Capabilities { nftables_lacks: None, bridge_names: BridgeNames::Matchable, xtables: Xtables::Nft };
     host.state().set_capabilities(&found).unwrap();
     let domain = fs::read(case.join("domain.xml")).ok().map(|xml| Domain::parse(xml, "domain.xml").unwrap());

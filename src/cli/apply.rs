@@ -10,8 +10,8 @@ use super::show::{self, ShownStep};
 use super::table::count;
 use super::{Exit, Report, check, guests, host};
 use crate::engine::Step;
-use crate::facts::Domain;
-use crate::reconcile::{Drift, Host};
+use crate::facts::{Domain, running};
+use crate::reconcile::{Drift, Host, Outcome};
 
 /// Put the rules of all guests that run, or of one, into the kernel.
 ///
@@ -22,6 +22,10 @@ use crate::reconcile::{Drift, Host};
 pub struct Apply {
     /// Only this guest, by name or UUID.
     guest: Option<String>,
+    /// Do not ask libvirt, which is not there yet at boot; with a broken policy close
+    /// the bridges that were guarded last.
+    #[arg(long, conflicts_with_all = ["guest", "dry_run"])]
+    early: bool,
     /// Only print the differences and the steps that would be taken.
     #[arg(long)]
     dry_run: bool,
@@ -59,6 +63,9 @@ struct Planned {
 impl Apply {
     pub(super) fn run(&self, root: &Path) -> anyhow::Result<Report> {
         let mut host = host(root);
+        if self.early {
+            return self.early(&mut host, root);
+        }
         // Before the policy: what cannot be adopted is not to be missed for it.
         let found = guests::running(root)?;
         let known = host.guests(&found.running.domains)?;
@@ -72,8 +79,18 @@ impl Apply {
         Ok(report.complain(Exit::Good, found.source.complaint()))
     }
 
+    fn early(&self, host: &mut Host, root: &Path) -> anyhow::Result<Report> {
+        let running = running::running(root).unwrap_or_default();
+        let outcome = host.apply_early(&running.domains)?;
+        self.outcome(host, outcome)
+    }
+
     fn all(&self, host: &mut Host, running: &[Domain]) -> anyhow::Result<Report> {
         let outcome = host.apply_all(running)?;
+        self.outcome(host, outcome)
+    }
+
+    fn outcome(&self, host: &Host, outcome: Outcome) -> anyhow::Result<Report> {
         let policy = host.policy()?;
         let links = host.links()?;
         let desired = host.guests(&[])?.into_iter().filter_map(|guest| host.desired(&policy, &links, &guest).ok());

@@ -7,6 +7,8 @@
 
 mod apply;
 mod check;
+mod daemon;
+mod events;
 mod exit;
 mod explain;
 mod guests;
@@ -60,6 +62,8 @@ pub enum Command {
     Apply(apply::Apply),
     Show(show::Show),
     Explain(explain::Explain),
+    Daemon(daemon::Daemon),
+    Events(events::Events),
     Nwfilter(nwfilter::Nwfilter),
     Install(install::Install),
     Uninstall(install::Uninstall),
@@ -74,6 +78,8 @@ pub fn run(args: &Args) -> Exit {
         Command::Apply(command) => command.run(root),
         Command::Show(command) => command.run(root),
         Command::Explain(command) => command.run(root),
+        Command::Daemon(command) => command.run(root),
+        Command::Events(command) => command.run(root),
         Command::Nwfilter(command) => command.run(root),
         Command::Install(command) => command.run(root),
         Command::Uninstall(command) => command.run(root),

@@ -89,6 +89,19 @@ pub enum Table {
     Filter(Family),
 }
 
+impl Table {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::NftBridge,
+        Self::NftInet,
+        Self::EbtablesNat,
+        Self::Mangle(Family::V4),
+        Self::Mangle(Family::V6),
+        Self::Filter(Family::V4),
+        Self::Filter(Family::V6),
+    ];
+}
+
 /// An element that must be found in a set or a map.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Element {
@@ -145,6 +158,13 @@ pub struct Standing {
     /// Rules of built-in chains that lead to chains of ours, as the save
     /// program prints them.
     pub hooks: BTreeMap<Table, Vec<String>>,
+}
+
+impl Standing {
+    /// Whether nothing of ours is there.
+    pub fn is_empty(&self) -> bool {
+        self.chains.values().all(BTreeSet::is_empty) && self.hooks.values().all(Vec::is_empty)
+    }
 }
 
 /// A way to say plans.

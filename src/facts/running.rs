@@ -4,6 +4,7 @@
 //! guest that runs, to find it again after a restart of the daemon. Out: the
 //! domains. It is what there is to go by where libvirt itself cannot be asked.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,19 @@ impl Running {
             Err(error) => self.problems.push(error.to_string()),
         }
     }
+
+    /// Adds the guest of a status file, if it still runs.
+    fn read(&mut self, path: &Path) {
+        // Named by tenants: escaped before anybody is shown it.
+        let name = path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
+        let file = format!("{FOLDER}/{name}");
+        match read(path) {
+            // The guest has stopped since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.add(Err(format!("{file}: {error}"))),
+            Ok(bytes) => self.add(Domain::parse(bytes, &file)),
+        }
+    }
 }
 
 /// Reads the status files below `root`, which is `/` but for tests. No folder is
@@ -40,18 +54,30 @@ impl Running {
 /// The folder is there and cannot be listed.
 pub fn running(root: &Path) -> io::Result<Running> {
     let mut running = Running::default();
-    for path in files(&root.join(FOLDER.trim_start_matches('/')))? {
-        // Named by tenants: escaped before anybody is shown it.
-        let name = path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
-        let file = format!("{FOLDER}/{name}");
-        match read(&path) {
-            // The guest stopped since the folder was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => running.add(Err(format!("{file}: {error}"))),
-            Ok(bytes) => running.add(Domain::parse(bytes, &file)),
-        }
+    for path in files(&folder(root))? {
+        running.read(&path);
     }
     Ok(running)
+}
+
+/// The guest whose status file has this name, if it runs: one guest, or one
+/// problem, or none.
+pub fn guest(root: &Path, file: &OsStr) -> Running {
+    let mut running = Running::default();
+    let path = folder(root).join(file);
+    if is_status(&path) {
+        running.read(&path);
+    }
+    running
+}
+
+/// Where the status files are below `root`.
+pub fn folder(root: &Path) -> PathBuf {
+    root.join(FOLDER.trim_start_matches('/'))
+}
+
+fn is_status(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "xml")
 }
 
 /// The status files, sorted.
@@ -61,7 +87,7 @@ fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
         entries => entries?,
     };
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
+    files.retain(|path| is_status(path));
     files.sort();
     Ok(files)
 }

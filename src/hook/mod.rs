@@ -117,13 +117,7 @@ fn started(host: &mut Host, domain: &Domain) -> Result<(), String> {
 
 /// A running guest's rules. What fails must neither open it nor kill it.
 fn keep(host: &mut Host, domain: &Domain) -> Result<(), String> {
-    let Err(error) = host.guard(domain) else { return Ok(()) };
-    let message = chain(&error);
-    Err(match host.fall_back(domain, &message) {
-        Ok(Fallback::LastGood) => format!("{message}; the last good rules stand"),
-        Ok(Fallback::Closed) => format!("{message}; its ports are closed"),
-        Err(second) => format!("{message}; and its ports could not be closed: {}", chain(&second)),
-    })
+    host.keep(domain).map(drop)
 }
 
 /// The XML cannot be read; if the guest was told of before, that is acted on.

@@ -4,19 +4,28 @@
 //! In: an engine's steps. Out: what the kernel holds afterwards, as it says
 //! itself. Nothing here decides what ought to be there.
 
+mod files;
+mod instance;
 mod links;
 mod listing;
 mod netlink;
 mod nftables;
+mod notices;
 mod programs;
 mod readback;
 mod support;
 
+pub use files::{Concern, FileNews, FileWatch};
+pub use instance::{Needs, read_instances};
 pub use links::{Link, LinkKind, Links, Netlink};
 pub use listing::{Container, Listing};
+pub use nftables::generation;
+pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, read_all, read_chains};
-pub use support::{Capabilities, Probe, Xtables, enable_bridge_netfilter, probe};
+pub use support::{
+    CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
+};
 
 #[cfg(test)]
 pub(crate) mod fake;

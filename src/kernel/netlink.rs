@@ -3,11 +3,12 @@
 //! Numbers of the protocol itself are in host order (netlink(7)).
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, sendto, setsockopt, socket,
+    sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -90,6 +91,37 @@ impl Socket {
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(5, 0))?;
         Ok(Self { socket, buffer: vec![0; 64 * 1024] })
+    }
+
+    /// A connection on which the kernel tells of changes by itself, to be read
+    /// with [`Socket::news`]. `groups` are bits, the group of number 1 the lowest.
+    ///
+    /// # Errors
+    /// The kernel lacks that part, or forbids it.
+    pub(super) fn listen(protocol: SockProtocol, groups: u32) -> io::Result<Self> {
+        let listener = Self::open(protocol)?;
+        bind(listener.socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+        Ok(listener)
+    }
+
+    /// Readable when there is news.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// What was told since the last call; waits for nothing.
+    ///
+    /// # Errors
+    /// `ENOBUFS`: more was told than there was room for, and some of it is lost.
+    pub(super) fn news(&mut self) -> io::Result<Vec<Message>> {
+        let mut answer = Answer::default();
+        loop {
+            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(answer.messages),
+                length => read(&self.buffer[..length?], &mut answer)?,
+            }
+        }
     }
 
     /// All messages of a list, told in one piece.

@@ -27,6 +27,8 @@ const GET_CHAIN: u16 = SUBSYSTEM | 4;
 const GET_RULE: u16 = SUBSYSTEM | 7;
 const GET_SET: u16 = SUBSYSTEM | 10;
 const GET_SET_ELEMENTS: u16 = SUBSYSTEM | 13;
+const NEW_GENERATION: u16 = SUBSYSTEM | 15;
+const GET_GENERATION: u16 = SUBSYSTEM | 16;
 /// `struct nfgenmsg`
 const GENERIC: usize = 4;
 /// linux/netfilter.h
@@ -35,6 +37,9 @@ const NFPROTO_IPV4: u8 = 2;
 const NFPROTO_BRIDGE: u8 = 7;
 const NFPROTO_IPV6: u8 = 10;
 
+const GENERATION_ID: u16 = 1;
+const GENERATION_PID: u16 = 2;
+const GENERATION_PROGRAM: u16 = 3;
 const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 const CHAIN_HOOK: u16 = 4;
@@ -79,6 +84,50 @@ const fn family_number(family: Family) -> u8 {
         Family::V4 => NFPROTO_IPV4,
         Family::V6 => NFPROTO_IPV6,
     }
+}
+
+/// The number of the last change of any rules in this network namespace.
+///
+/// # Errors
+/// The kernel does not answer.
+pub fn generation() -> io::Result<u32> {
+    let mut socket = Socket::open(SockProtocol::NetlinkNetFilter)?;
+    let answer = socket.get(&Request::new(GET_GENERATION, &[0; GENERIC]))?;
+    let number = answer.and_then(|message| attribute(body(&message), GENERATION_ID).and_then(big_endian));
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the kernel tells no generation of its rules"))
+}
+
+/// What a message of the kernel about changed rules says.
+pub(super) enum Told {
+    /// Something in this table was changed.
+    In(Place),
+    /// A change is whole: its number, and who made it.
+    Whole { generation: u32, pid: u32, program: String },
+}
+
+/// Where a change was.
+pub(super) enum Place {
+    /// In a table that may hold rules of ours.
+    Ours(Table),
+    /// Elsewhere.
+    Elsewhere,
+}
+
+/// What `message` tells; nothing if it is about something else.
+pub(super) fn told(message: &Message) -> Option<Told> {
+    let within = body(message);
+    if message.kind == NEW_GENERATION {
+        let number = |kind| attribute(within, kind).and_then(big_endian);
+        let program = text_of(within, GENERATION_PROGRAM);
+        return Some(Told::Whole { generation: number(GENERATION_ID)?, pid: number(GENERATION_PID)?, program });
+    }
+    if message.kind & 0xff00 != SUBSYSTEM {
+        return None;
+    }
+    // The table's name is the first attribute of every object (nf_tables.h).
+    let (family, name) = (message.body.first().copied()?, text_of(within, CHAIN_TABLE));
+    let ours = Table::ALL.into_iter().find(|table| place(*table) == (family, name.as_str()));
+    Some(Told::In(ours.map_or(Place::Elsewhere, Place::Ours)))
 }
 
 /// Whether the table is ours alone: then how its chains are hooked matters, and

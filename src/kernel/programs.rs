@@ -1,9 +1,10 @@
 //! Running a program: with a deadline, its input given, its complaints kept.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -112,9 +113,34 @@ pub trait Runner {
     fn run(&mut self, command: &Command, deadline: Deadline) -> Result<String, RunError>;
 }
 
+/// How long the list of process ids may become before it starts anew; each is
+/// asked for within seconds.
+const LONGEST_LIST: u64 = 16 * 1024;
+
 /// The real programs of this machine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Programs;
+#[derive(Debug, Clone, Default)]
+pub struct Programs {
+    /// Where the process id of each program is noted, so that a change of rules can
+    /// be told from one that somebody else made.
+    authors: Option<PathBuf>,
+}
+
+impl Programs {
+    /// Programs whose process ids are noted in this file.
+    pub fn noted_in(authors: PathBuf) -> Self {
+        Self { authors: Some(authors) }
+    }
+
+    /// Without a note a change of ours is taken for a stranger's, and all is
+    /// compared once more than need be.
+    fn note(&self, child: &Child) {
+        let Some(path) = &self.authors else { return };
+        let is_long = fs::metadata(path).is_ok_and(|file| file.len() > LONGEST_LIST);
+        let mut options = OpenOptions::new();
+        options.create(true).append(!is_long).write(true).truncate(is_long);
+        let _ = options.open(path).and_then(|mut file| writeln!(file, "{}", child.id()));
+    }
+}
 
 impl Runner for Programs {
     fn run(&mut self, command: &Command, deadline: Deadline) -> Result<String, RunError> {
@@ -123,6 +149,7 @@ impl Runner for Programs {
             return Err(late());
         }
         let mut child = spawn(command)?;
+        self.note(&child);
         let stdout = drain(child.stdout.take());
         let stderr = drain(child.stderr.take());
         let output = stdout.recv_timeout(deadline.remaining());
@@ -202,13 +229,13 @@ mod tests {
     fn output_and_input_of_any_size_pass() {
         let input = "line\n".repeat(200_000);
         let command = Command::new("cat", []).with_input(input.clone());
-        assert_eq!(Programs.run(&command, soon()).unwrap(), input);
+        assert_eq!(Programs::default().run(&command, soon()).unwrap(), input);
     }
 
     #[test]
     fn a_failure_keeps_what_the_program_said() {
         let command = Command::new("sh", ["-c", "echo no such table >&2; exit 3"]);
-        let error = Programs.run(&command, soon()).unwrap_err().to_string();
+        let error = Programs::default().run(&command, soon()).unwrap_err().to_string();
         assert!(error.contains("no such table") && error.contains('3'), "{error}");
     }
 
@@ -216,7 +243,7 @@ mod tests {
     fn a_program_that_hangs_is_ended_at_the_deadline() {
         let started = Instant::now();
         let deadline = Deadline::after(Duration::from_millis(200));
-        let error = Programs.run(&Command::new("sleep", ["60"]), deadline).unwrap_err();
+        let error = Programs::default().run(&Command::new("sleep", ["60"]), deadline).unwrap_err();
         assert!(matches!(error, RunError::Deadline { .. }));
         assert!(started.elapsed() < Duration::from_secs(5));
     }

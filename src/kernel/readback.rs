@@ -36,7 +36,7 @@ fn restore_program(family: Family) -> &'static str {
     }
 }
 
-fn save_program(family: Family) -> &'static str {
+pub(super) fn save_program(family: Family) -> &'static str {
     match family {
         Family::V4 => "iptables-save",
         Family::V6 => "ip6tables-save",

@@ -25,7 +25,7 @@ const NAMES: &str = "table bridge virt_guard_probe {
 }
 ";
 /// Whether bridged packets go through iptables and ip6tables (linux/br_netfilter).
-const CALLS: [&str; 2] =
+pub const CALLS: [&str; 2] =
     ["/proc/sys/net/bridge/bridge-nf-call-iptables", "/proc/sys/net/bridge/bridge-nf-call-ip6tables"];
 
 /// How iptables keeps its rules.
@@ -92,6 +92,12 @@ fn xtables(runner: &mut dyn Runner, deadline: Deadline) -> Xtables {
         version.is_ok_and(|version| version.contains("nf_tables"))
     };
     if ["ebtables", "iptables", "ip6tables"].into_iter().all(&mut is_nft) { Xtables::Nft } else { Xtables::Legacy }
+}
+
+/// Whether bridged packets go through iptables and ip6tables, in this network
+/// namespace.
+pub fn bridge_netfilter_stands() -> bool {
+    CALLS.iter().all(|path| fs::read_to_string(path).is_ok_and(|text| text.trim() == "1"))
 }
 
 /// Has bridged packets go through iptables and ip6tables, in this network

@@ -6,9 +6,12 @@
 //! this is the only room that names the virt crate, and `tests/linkage.rs` holds
 //! that the hook is not linked to it.
 
+mod binding;
 mod event;
 mod listener;
+pub mod nwfilter;
 mod turn;
+mod uuid;
 mod watch;
 
 use virt::connect::Connect;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::engine::{Change, Engine, EngineKind, Standing, Step};
-use crate::facts::Domain;
+use crate::facts::{Domain, with_source};
 use crate::kernel::{Links, Listing, apply};
 use crate::model::SetName;
 use crate::net::IfName;
@@ -48,6 +48,22 @@ impl Host {
         let problems = whole.problems.clone();
         self.mend(whole, engine.as_ref(), &drifts)?;
         Ok(Outcome { ports, changed, problems })
+    }
+
+    /// The same before libvirt is there: with a broken policy the bridges are closed
+    /// as they were guarded last.
+    ///
+    /// # Errors
+    /// As of [`Host::apply_all`]; the bridges are closed unless the kernel refuses.
+    pub fn apply_early(&mut self, running: &[Domain]) -> Result<Outcome, Error> {
+        let error = match self.apply_all(running) {
+            Err(error) if error.is_configuration() => error,
+            result => return result,
+        };
+        let _lock = self.locked()?;
+        let (links, engine) = (self.links()?, self.last_engine()?);
+        self.rebuild(Basis::LastGood(&with_source(&error)), &links, engine.as_ref())?;
+        Err(error)
     }
 
     /// The steps that would put everything in place from nothing, or the ports of
@@ -176,6 +192,8 @@ impl Host {
         self.forget_ports(&whole.plan.port_names())?;
         let lines = verify::lines(&listing, &engine.base_chains(&whole.plan.base)?);
         let record = BaseRecord { engine: engine.kind(), base: whole.plan.base.clone(), lines };
+        // Of use at the next boot only, and only if the policy is broken then.
+        let _ = self.state.keep_base(&record);
         self.state.set_base(Some(&record)).map_err(Error::io("the base cannot be recorded"))
     }
 
@@ -196,10 +214,14 @@ impl Host {
             EngineKind::Nftables if before == Some(EngineKind::Iptables) => EngineKind::Iptables,
             EngineKind::Nftables => return,
         };
-        if let Ok(listing) = self.read_all(other) {
-            let steps = self.engine_of(other).remove(&standing(&listing));
+        // What is seen here is not what stands.
+        let seen = self.seen;
+        if let Some(left) = self.read_all(other).ok().map(|listing| standing(&listing)).filter(|left| !left.is_empty())
+        {
+            let steps = self.engine_of(other).remove(&left);
             let _ = apply(self.runner.as_mut(), &steps, self.deadline);
         }
+        self.seen = seen;
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::{Element, Engine};
-use crate::kernel::Listing;
+use crate::engine::{Element, Engine, EngineKind};
+use crate::kernel::{Listing, bridge_netfilter_stands};
 use crate::plan::{Plan, PortPlan};
 use crate::state::{BaseRecord, PortRecord};
 
@@ -28,6 +28,9 @@ impl Host {
     pub(super) fn differences(&mut self, whole: &Whole, engine: &dyn Engine) -> Result<Vec<Drift>, Error> {
         let listing = self.read_all(engine.kind())?;
         let mut drifts = standing_drifts(&listing, &whole.plan, engine)?;
+        if engine.kind() == EngineKind::Iptables && !bridge_netfilter_stands() {
+            drifts.push(Drift::of_all("bridged packets do not go through iptables (bridge-nf-call)"));
+        }
         let base = self.state.base();
         drifts.extend(base_difference(base.as_ref(), whole, engine));
         let base_lines = base.map(|record| record.lines).unwrap_or_default();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::engine::Engine;
-use crate::facts::Domain;
 use crate::facts::domain::Uuid;
+use crate::facts::{Domain, with_source};
 use crate::model::{Guarding, GuestPolicy, resolve};
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
@@ -102,6 +102,37 @@ impl Host {
         let engine = self.last_engine()?;
         self.rebuild(Basis::LastGood(reason), &links, engine.as_ref())?;
         Ok(fallback)
+    }
+
+    /// Puts the rules of a running guest in place, and if that fails sees to it that
+    /// its ports are not open.
+    ///
+    /// # Errors
+    /// Its rules could not be applied: why, and what its ports were left with.
+    pub fn keep(&mut self, domain: &Domain) -> Result<Desired, String> {
+        self.guard(domain).map_err(|error| {
+            let message = with_source(&error);
+            match self.fall_back(domain, &message) {
+                Ok(Fallback::LastGood) => format!("{message}; the last good rules stand"),
+                Ok(Fallback::Closed) => format!("{message}; its ports are closed"),
+                Err(second) => format!("{message}; and its ports could not be closed: {}", with_source(&second)),
+            }
+        })
+    }
+
+    /// Takes away the rules of a guest none of whose ports is there any more, as
+    /// its release was missed. Says whether there was something to take away.
+    ///
+    /// # Errors
+    /// Something could not be taken away; the rest was.
+    pub fn release_if_gone(&mut self, uuid: &Uuid) -> Result<bool, Error> {
+        let links = self.links()?;
+        let Some(domain) = self.state.guest(uuid) else { return Ok(false) };
+        let mut targets = domain.interfaces.iter().filter_map(|interface| interface.target.as_ref());
+        if targets.any(|target| links.get(target).is_some()) {
+            return Ok(false);
+        }
+        self.release(uuid).map(|()| true)
     }
 
     /// Whether rules were once applied at each of the domain's ports.

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::engine::{Engine, Standing};
+use crate::engine::{Engine, EngineKind, Iptables, Standing, Table};
 use crate::facts::policy::EngineChoice;
 use crate::facts::{Domain, with_source};
-use crate::kernel::{apply, read_chains};
+use crate::kernel::{Listing, apply, bridge_netfilter_stands, read_chains};
 use crate::net::IfName;
 use crate::state::BaseRecord;
 
@@ -85,10 +85,21 @@ impl Host {
         if let Err(reason) = &policy {
             whole.problems = vec![reason.clone()];
         }
-        let drifts = self.differences(&whole, engine.as_ref())?;
-        let healed = Healed { ports: whole.ports.len(), problems: whole.problems.clone(), drifts };
-        self.mend(whole, engine.as_ref(), &healed.drifts)?;
-        Ok(healed)
+        let switched = self.switch_bridge_netfilter(engine.as_ref())?;
+        let mut drifts = self.differences(&whole, engine.as_ref())?;
+        let (ports, problems) = (whole.ports.len(), whole.problems.clone());
+        self.mend(whole, engine.as_ref(), &drifts)?;
+        drifts.extend(switched);
+        Ok(Healed { drifts, ports, problems })
+    }
+
+    /// Has bridged packets pass the engine's tables again, if they do not.
+    fn switch_bridge_netfilter(&mut self, engine: &dyn Engine) -> Result<Option<Drift>, Error> {
+        if engine.kind() == EngineKind::Nftables || bridge_netfilter_stands() {
+            return Ok(None);
+        }
+        self.prepare_kernel(engine)?;
+        Ok(Some(Drift::of_all("bridged packets did not go through iptables (bridge-nf-call)")))
     }
 
     /// Puts `whole` in place where it differs from the kernel.
@@ -113,6 +124,10 @@ impl Host {
     /// Before everything is built anew: if what all ports share differs from what
     /// was applied, they may be open, and to build takes time.
     fn close_before(&mut self, engine: &dyn Engine, drifts: &[Drift]) -> Result<(), Error> {
+        if engine.kind() == EngineKind::Iptables {
+            // Whatever it builds, it closes first.
+            return Ok(());
+        }
         let Some(record) = self.state.base().filter(|record| record.engine == engine.kind()) else { return Ok(()) };
         if drifts.iter().all(|drift| drift.port.is_some()) || self.recorded_base_stands(engine, &record)? {
             return Ok(());
@@ -146,18 +161,23 @@ impl Host {
         Ok(drifted.count() == 0 && !record.lines.0.is_empty())
     }
 
-    fn read_some(
-        &mut self,
-        engine: &dyn Engine,
-        chains: &[(crate::engine::Table, String)],
-    ) -> Result<crate::kernel::Listing, Error> {
+    fn read_some(&mut self, engine: &dyn Engine, chains: &[(Table, String)]) -> Result<Listing, Error> {
         let xtables = self.capabilities().xtables;
         Ok(read_chains(self.runner.as_mut(), engine.kind(), xtables, chains, self.deadline)?)
     }
 
+    /// The tables in which a change may concern what stands.
+    pub fn watched_tables(&self) -> BTreeSet<Table> {
+        match self.state.base().map(|record| record.engine) {
+            Some(EngineKind::Nftables) => [Table::NftBridge, Table::NftInet].into(),
+            Some(EngineKind::Iptables) => Iptables::TABLES.into(),
+            None => Table::ALL.into(),
+        }
+    }
+
     /// The engine that applied what stands; without a record the one that works.
     pub(super) fn last_engine(&mut self) -> Result<Box<dyn Engine>, Error> {
-        match self.state.base() {
+        match self.state.last_base() {
             Some(record) => Ok(self.engine_of(record.engine)),
             None => self.engine(EngineChoice::Auto),
         }
@@ -165,6 +185,6 @@ impl Host {
 }
 
 /// The built-in chains that lead to ours.
-fn hooked(engine: &dyn Engine) -> Vec<(crate::engine::Table, String)> {
+fn hooked(engine: &dyn Engine) -> Vec<(Table, String)> {
     engine.hooks().iter().map(|(table, line)| (*table, verify::hooked_chain(line).to_owned())).collect()
 }

@@ -22,7 +22,7 @@ use crate::engine::{Engine, EngineKind, Inexpressible, Iptables, Nftables};
 use crate::facts::policy::{EngineChoice, Policy, PolicyError};
 use crate::facts::{FactError, Surroundings};
 use crate::kernel::{
-    Capabilities, Deadline, Links, Listing, Netlink, Probe, Programs, RunError, Runner, probe, read_all,
+    Capabilities, Deadline, Links, Listing, Netlink, Probe, Programs, RunError, Runner, generation, probe, read_all,
 };
 use crate::plan::PlanError;
 use crate::state::State;
@@ -110,12 +110,15 @@ pub struct Host {
     runner: Box<dyn Runner>,
     interfaces: Box<dyn Interfaces>,
     deadline: Deadline,
+    /// The number of the last change of rules before everything was last read.
+    seen: Option<u32>,
 }
 
 impl Host {
     /// The host whose files are below `root`; everything is over by `deadline`.
     pub fn new(root: &Path, deadline: Deadline) -> Self {
-        Self::with(root, deadline, Box::new(Programs), Box::new(Netlink))
+        let programs = Programs::noted_in(State::new(root).authors_file());
+        Self::with(root, deadline, Box::new(programs), Box::new(Netlink))
     }
 
     /// The same with other programs and interfaces.
@@ -127,6 +130,7 @@ impl Host {
             runner,
             interfaces,
             deadline,
+            seen: None,
         }
     }
 
@@ -178,7 +182,14 @@ impl Host {
         }
     }
 
+    /// The number of the last change of rules that everything was last read
+    /// after: what the kernel tells of changes up to it is known already.
+    pub fn seen(&self) -> Option<u32> {
+        self.seen
+    }
+
     fn read_all(&mut self, engine: EngineKind) -> Result<Listing, Error> {
+        self.seen = generation().ok();
         let xtables = self.capabilities().xtables;
         Ok(read_all(self.runner.as_mut(), engine, xtables, self.deadline)?)
     }

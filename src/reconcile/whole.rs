@@ -81,7 +81,7 @@ impl Host {
         match basis {
             Basis::Policy(policy) => base::base(policy, links, names),
             Basis::LastGood(_) => {
-                let applied = self.state.base().map(|record| record.base);
+                let applied = self.state.last_base().map(|record| record.base);
                 applied.unwrap_or_else(|| base::base(&Policy::default(), links, names))
             }
         }

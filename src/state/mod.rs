@@ -8,12 +8,22 @@
 //! ├── base.json                         the base that was applied, and its lines
 //! ├── guests/UUID.json                  the domain, as libvirt told the hook
 //! ├── ports/IFNAME.json                 the port's plan that was applied, and its lines
-//! └── members/SET/ADDRESS/IFNAME        who adds which address to which set
+//! ├── members/SET/ADDRESS/IFNAME        who adds which address to which set
+//! ├── authors                           process ids of programs that we ran
+//! ├── events.jsonl, events.1.jsonl      what the daemon saw and did
+//! └── virt-guard.prom                   its counters, for node_exporter
+//!
+//! /var/lib/virt-guard/base.json         the base once more, for the next boot
 //! ```
+//!
+//! Below `/var/lib/virt-guard` is what must outlive a reboot, as libvirt's filters
+//! do: `nwfilter.json`, the filters that were made in libvirt (`filters`).
 //!
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
 
+pub mod events;
+mod filters;
 mod lock;
 mod members;
 
@@ -33,6 +43,7 @@ use crate::model::GuestId;
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
+pub use filters::MadeFilters;
 pub use lock::Lock;
 
 /// The lines of each chain as the kernel listed them right after they were applied.
@@ -98,12 +109,13 @@ impl PortRecord {
 #[derive(Debug, Clone)]
 pub struct State {
     dir: PathBuf,
+    kept: PathBuf,
 }
 
 impl State {
     /// The records below `<root>/run/virt-guard`.
     pub fn new(root: &Path) -> Self {
-        Self { dir: root.join("run/virt-guard") }
+        Self { dir: root.join("run/virt-guard"), kept: root.join("var/lib/virt-guard/base.json") }
     }
 
     /// What was found of the kernel and its programs, if anybody looked.
@@ -131,6 +143,31 @@ impl State {
     /// The file cannot be written.
     pub fn set_base(&self, record: Option<&BaseRecord>) -> io::Result<()> {
         set(&self.dir.join("base.json"), record)
+    }
+
+    /// Where the process ids of programs that we ran are noted.
+    pub fn authors_file(&self) -> PathBuf {
+        self.dir.join("authors")
+    }
+
+    /// The process ids of programs that we ran lately, in whatever process of ours.
+    pub fn authors(&self) -> BTreeSet<u32> {
+        let text = fs::read_to_string(self.authors_file()).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+
+    /// The base that was applied last, be it before the last boot: what to close
+    /// by while the policy is broken.
+    pub fn last_base(&self) -> Option<BaseRecord> {
+        self.base().or_else(|| read(&self.kept))
+    }
+
+    /// Keeps the base for the next boot.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep_base(&self, record: &BaseRecord) -> io::Result<()> {
+        write(&self.kept, record)
     }
 
     /// All guests that were told of.

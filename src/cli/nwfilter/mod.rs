@@ -1,9 +1,15 @@
-//! `virt-guard nwfilter`: filters looked at without a guest.
+//! `virt-guard nwfilter`: filters without a guest, in libvirt, and in the kernel.
 //!
 //! In: filters by file or by name, and values for their variables. Out: what is
-//! wrong with them, or the rules that they become. Nothing is changed.
+//! wrong with them, or the rules that they become (`check`, `show`); libvirt's
+//! filters held against the definitions and brought in step (`manage`), libvirt's
+//! own rules in the kernel (`ports`).
 
 mod check;
+#[cfg(feature = "libvirt")]
+mod manage;
+#[cfg(feature = "libvirt")]
+mod ports;
 mod show;
 
 use std::path::Path;
@@ -16,7 +22,7 @@ use crate::facts::Place;
 use crate::facts::domain::FilterRef;
 use crate::net::{Mac, ValueError};
 
-/// Look at nwfilters: check their files, show the rules that they become.
+/// Check and show nwfilters, keep them in libvirt and their rules in the kernel.
 #[derive(Debug, Args)]
 pub struct Nwfilter {
     /// What to do.
@@ -29,6 +35,16 @@ pub struct Nwfilter {
 enum Command {
     Check(check::Check),
     Show(show::Show),
+    #[cfg(feature = "libvirt")]
+    List(manage::List),
+    #[cfg(feature = "libvirt")]
+    Diff(manage::Diff),
+    #[cfg(feature = "libvirt")]
+    Sync(manage::Sync),
+    #[cfg(feature = "libvirt")]
+    Verify(ports::Verify),
+    #[cfg(feature = "libvirt")]
+    Rebuild(ports::Rebuild),
 }
 
 impl Nwfilter {
@@ -36,6 +52,16 @@ impl Nwfilter {
         match &self.command {
             Command::Check(command) => command.run(root),
             Command::Show(command) => command.run(root),
+            #[cfg(feature = "libvirt")]
+            Command::List(command) => command.run(root),
+            #[cfg(feature = "libvirt")]
+            Command::Diff(command) => command.run(root),
+            #[cfg(feature = "libvirt")]
+            Command::Sync(command) => command.run(root),
+            #[cfg(feature = "libvirt")]
+            Command::Verify(command) => command.run(),
+            #[cfg(feature = "libvirt")]
+            Command::Rebuild(command) => command.run(),
         }
     }
 }

@@ -18,7 +18,11 @@ use super::report::json;
 use super::{Exit, Report, chain, host};
 use crate::facts::policy::Policy;
 use crate::reconcile::{Drift, Error, Host};
+use crate::state::events::{Event, Kind};
 use view::{EngineView, HostView, PolicyView, RulesView, View};
+
+/// So many of the daemon's last deeds are shown.
+const HEALS: usize = 5;
 
 /// Show what is guarded, by which engine, and whether it is in order.
 ///
@@ -48,12 +52,20 @@ impl Status {
             rules,
             bridges: bridges::view(&mut host, policy.as_ref().ok(), &links)?,
             guests,
+            heals: heals(&host),
         };
         let text = if self.json { json(&view)? } else { view.to_string() };
         let report = Report { text, complaints: Vec::new(), exit };
         let report = report.complain(Exit::Failed, found.running.problems);
         Ok(report.complain(Exit::Good, found.source.complaint()))
     }
+}
+
+/// What was done lately. Without a record there is nothing to tell.
+fn heals(host: &Host) -> Vec<Event> {
+    let mut events = host.state().events().unwrap_or_default();
+    events.retain(|event| matches!(event.kind, Kind::Closed | Kind::Healed | Kind::Storm | Kind::Failed));
+    events.split_off(events.len().saturating_sub(HEALS))
 }
 
 /// The kernel's release, as uname(1) prints it (proc(5)).

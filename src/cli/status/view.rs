@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
+use super::super::events::line;
 use super::super::table::{count, table};
 use crate::engine::EngineKind;
 use crate::facts::domain::Uuid;
 use crate::facts::policy::{GroupName, UnknownPorts};
 use crate::net::{BridgePattern, IfName, Mac};
+use crate::state::events::Event;
 
 /// The most differences that people are shown at a glance.
 const LISTED: usize = 10;
@@ -30,6 +32,8 @@ pub struct View {
     pub bridges: Vec<BridgeView>,
     /// The guests that are known or run, sorted by name.
     pub guests: Vec<GuestView>,
+    /// The last times that the daemon closed ports, put rules back, or could not.
+    pub heals: Vec<Event>,
 }
 
 /// This machine.
@@ -164,7 +168,10 @@ impl fmt::Display for View {
                 writeln!(f, "  - {:?}: {problem}", guest.name)?;
             }
         }
-        Ok(())
+        if !self.heals.is_empty() {
+            writeln!(f, "\nlast seen to by the daemon (virt-guard events tells more):")?;
+        }
+        self.heals.iter().try_for_each(|event| writeln!(f, "  - {}", line(event)))
     }
 }
 
@@ -298,6 +305,7 @@ mod tests {
                 interfaces: vec![interface("vnet0", None), interface("vnet1", Some("no rules were applied"))],
                 problem: None,
             }],
+            heals: Vec::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::Filter;
+use super::{Definition, Filter};
 use crate::facts::FactError;
 use crate::facts::file::{self, below, exists};
 use crate::facts::xml::shown;
@@ -102,6 +102,22 @@ impl Library {
             }
         }
         Ok(None)
+    }
+
+    /// The operator's own filters, all of them, with their text.
+    ///
+    /// # Errors
+    /// The first file of the operator's own folder that [`Self::load`] would not take.
+    pub fn definitions(&self) -> Result<Vec<Definition>, LibraryError> {
+        let Some(folder) = self.folders.first() else { return Ok(Vec::new()) };
+        let names = folder.names().map_err(io_error(folder.name))?;
+        let definition = |name: String| {
+            let shown = format!("{}/{name}{ENDING}", folder.name);
+            let bytes = file::read(&folder.path.join(format!("{name}{ENDING}"))).map_err(io_error(&shown))?;
+            let filter = named(Filter::parse(&bytes, &shown)?, &name)?;
+            Ok(Definition { filter, xml: String::from_utf8_lossy(&bytes).into_owned() })
+        };
+        names.into_iter().map(definition).collect()
     }
 
     /// The names of all filters that [`Self::load`] would find a file for: those

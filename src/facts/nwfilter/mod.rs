@@ -13,6 +13,8 @@
 //! table      protocol     → its attributes and the kinds of their values
 //! value      kind, text   → Datum
 //! check      conditions   → refuses what contradicts itself
+//! text       Filter       → lines that mean it, and their difference
+//! manage     definitions, what libvirt holds → what is to be done
 //! ```
 
 mod attribute;
@@ -21,11 +23,13 @@ mod check;
 mod condition;
 mod element;
 mod library;
+mod manage;
 mod protocol;
 mod rule;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod value;
 mod variable;
 mod words;
@@ -38,8 +42,10 @@ pub use chain::{ChainKind, ChainName};
 pub use condition::Condition;
 use element::{no_content, no_text, only_attributes};
 pub use library::{Library, LibraryError};
+pub use manage::{Definition, Doing, Held, Step, in_order, steps};
 pub use protocol::FilterProtocol;
 pub use rule::{Action, FilterRule, RuleDirection};
+pub use text::difference;
 pub use value::{Datum, Kind};
 pub use variable::{Access, Term, Variable};
 pub use words::{SetEnd, StateName};

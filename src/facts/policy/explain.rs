@@ -9,7 +9,7 @@ use std::fmt::Write;
 const LISTED: usize = 20;
 
 /// The keys that only `virt-guard.toml` may have. A test holds that it has them all.
-const SETTINGS: [&str; 6] = ["engine", "mark", "deadline-seconds", "bridges", "host", "guests"];
+const SETTINGS: [&str; 7] = ["engine", "mark", "deadline-seconds", "bridges", "host", "guests", "daemon"];
 
 /// What serde calls by names of its own, and how the operator knows it.
 const WORDS: [(&str, &str); 5] = [

@@ -31,7 +31,9 @@ use super::{FactError, Place, Placed};
 pub use group::{Group, GroupName, GroupRule, Peer};
 pub use guest::{Glob, GuestEntry, GuestMatcher};
 pub use keyword::{AntiSpoofing, EngineChoice, Guard, MetadataGroups, Reject, Unguardable, UnknownPorts};
-pub use settings::{BridgePolicy, EtherTypes, GuestDefaults, HostAllow, HostPolicy, HostService, Marks, Uplinks};
+pub use settings::{
+    BridgePolicy, DaemonPolicy, EtherTypes, GuestDefaults, HostAllow, HostPolicy, HostService, Marks, Uplinks,
+};
 
 /// Everything the operator's files say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +50,8 @@ pub struct Policy {
     pub host: HostPolicy,
     /// What holds for every guest interface.
     pub guests: GuestDefaults,
+    /// How the daemon watches.
+    pub daemon: DaemonPolicy,
     /// The security groups by name.
     pub groups: BTreeMap<GroupName, Group>,
     /// What is said about single guests, in the order of the files and within them.
@@ -77,6 +81,7 @@ impl Default for Policy {
             bridges: settings::default_bridges(),
             host: HostPolicy::default(),
             guests: GuestDefaults::default(),
+            daemon: DaemonPolicy::default(),
             groups: BTreeMap::new(),
             entries: Vec::new(),
         }

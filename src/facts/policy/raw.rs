@@ -27,6 +27,7 @@ pub struct RawSettings {
     pub bridges: Option<Spanned<BTreeMap<Spanned<String>, RawBridge>>>,
     pub host: Option<RawHost>,
     pub guests: Option<RawDefaults>,
+    pub daemon: Option<RawDaemon>,
     // serde cannot flatten a shape and refuse unknown keys, so these two stand twice.
     #[serde(default)]
     pub group: Vec<RawGroup>,
@@ -74,6 +75,14 @@ pub struct RawDefaults {
     pub metadata_groups: Option<MetadataGroups>,
     pub reject: Option<Reject>,
     pub unguardable: Option<Unguardable>,
+}
+
+/// `[daemon]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub struct RawDaemon {
+    pub check_seconds: Option<Spanned<i64>>,
+    pub metrics: Option<Spanned<String>>,
 }
 
 /// `[[group]]`.

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::{AntiSpoofing, GroupName, Guard, MetadataGroups, Place, Placed, Reject, Unguardable, UnknownPorts};
 use crate::net::{BridgePattern, EtherType, IfName, PortRange, Protocol, ValueError, serde_as_text};
@@ -93,6 +95,22 @@ impl Default for Marks {
     /// `0x1f000000`.
     fn default() -> Self {
         Self { mask: 0x1f00_0000 }
+    }
+}
+
+/// How the daemon watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonPolicy {
+    /// How often everything is compared although nobody told of a change.
+    pub check_every: Duration,
+    /// The file for its counters, in the text format of node_exporter, instead of
+    /// the one below /run/virt-guard.
+    pub metrics: Option<PathBuf>,
+}
+
+impl Default for DaemonPolicy {
+    fn default() -> Self {
+        Self { check_every: Duration::from_secs(60), metrics: None }
     }
 }
 

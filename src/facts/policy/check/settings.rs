@@ -4,15 +4,16 @@
 //! written keeps its default.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 
-use super::super::raw::{OneOrMany, RawBridge, RawDefaults, RawHost, RawSettings, Scalar};
+use super::super::raw::{OneOrMany, RawBridge, RawDaemon, RawDefaults, RawHost, RawSettings, Scalar};
 use super::super::source::Source;
 use super::super::{
-    BridgePolicy, EtherTypes, FactError, GuestDefaults, HostAllow, HostPolicy, Marks, Placed, Policy, UnknownPorts,
-    Uplinks,
+    BridgePolicy, DaemonPolicy, EtherTypes, FactError, GuestDefaults, HostAllow, HostPolicy, Marks, Placed, Policy,
+    UnknownPorts, Uplinks,
 };
 use super::anti_spoofing;
 use crate::net::{BridgePattern, EtherType};
@@ -41,7 +42,29 @@ pub fn read(source: &Source, raw: &RawSettings, policy: &mut Policy) -> Result<(
     if let Some(table) = &raw.guests {
         policy.guests = guests(source, table)?;
     }
+    if let Some(table) = &raw.daemon {
+        policy.daemon = daemon(source, table)?;
+    }
     Ok(())
+}
+
+fn daemon(source: &Source, raw: &RawDaemon) -> Result<DaemonPolicy, FactError> {
+    let mut daemon = DaemonPolicy::default();
+    if let Some(raw) = &raw.check_seconds {
+        let seconds = u64::try_from(*raw.get_ref()).ok().filter(|seconds| (1..=3600).contains(seconds));
+        daemon.check_every = seconds.map(Duration::from_secs).ok_or_else(|| {
+            source.error(raw.span(), format!("invalid check-seconds {}, expected 1 to 3600", raw.get_ref()))
+        })?;
+    }
+    if let Some(raw) = &raw.metrics {
+        let path = PathBuf::from(raw.get_ref());
+        if !path.is_absolute() || path.extension().is_none_or(|ending| ending != "prom") {
+            let message = format!("invalid metrics {:?}, expected an absolute path that ends in .prom", raw.get_ref());
+            return Err(source.error(raw.span(), message));
+        }
+        daemon.metrics = Some(path);
+    }
+    Ok(daemon)
 }
 
 fn marks(source: &Source, raw: &Spanned<i64>) -> Result<Marks, FactError> {

@@ -20,12 +20,17 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
         (
             "enigne = 'auto'",
             "f:1:1: unknown key `enigne`, expected one of `engine`, `mark`, `deadline-seconds`, `bridges`, `host`, \
-             `guests`, `group`, `guest`; did you mean \"engine\"?",
+             `guests`, `daemon`, `group`, `guest`; did you mean \"engine\"?",
         ),
         ("mark = 0xf", "f:1:8: invalid mark 0x0000000f, expected five adjacent bits of 32, such as 0x1f000000"),
         ("mark = -1", "f:1:8: invalid mark -1, expected five adjacent bits of 32, such as 0x1f000000"),
         ("mark = 'x'", "f:1:8: invalid type: string \"x\", expected an integer"),
         ("deadline-seconds = 0", "f:1:20: invalid deadline-seconds 0, expected 1 to 300"),
+        ("[daemon]\ncheck-seconds = 0", "f:2:17: invalid check-seconds 0, expected 1 to 3600"),
+        (
+            "[daemon]\nmetrics = 'x.prom'",
+            "f:2:11: invalid metrics \"x.prom\", expected an absolute path that ends in .prom",
+        ),
         ("deadline-seconds = 301", "f:1:20: invalid deadline-seconds 301, expected 1 to 300"),
         ("[bridges]", "f:1:1: [bridges] names no bridge, so none would be guarded; leave it out for br100 and virbr*"),
         ("[bridges.br100]\n[bridges.br100]", "f:2:10: duplicate key"),
@@ -89,7 +94,7 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
         (
             "[[floating-ip]]\naddress = '203.0.113.10'",
             "f:1:3: unknown key `floating-ip`, expected one of `engine`, `mark`, `deadline-seconds`, `bridges`, \
-             `host`, `guests`, `group`, `guest`",
+             `host`, `guests`, `daemon`, `group`, `guest`",
         ),
     ];
     assert_errors(settings, &table);

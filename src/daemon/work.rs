@@ -1,0 +1,299 @@
+//! One turn of the daemon's work: what was told becomes a comparison, and what
+//! differs is put back.
+//!
+//! Closing comes first and is never put off; building waits for the [`Pace`].
+
+use std::ffi::OsString;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::journal::Journal;
+use super::pace::Pace;
+use super::wanted::{Attack, Told, Wanted};
+use crate::facts::domain::Uuid;
+use crate::facts::policy::DaemonPolicy;
+use crate::facts::{Domain, running, with_source};
+use crate::kernel::{Deadline, Links, RuleChange};
+use crate::reconcile::Host;
+use crate::state::events::Kind;
+
+/// How long one piece of work may take. Nobody waits for it but the guests, which
+/// are closed meanwhile.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The first wait after something failed; it doubles up to the longest.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+/// The worker.
+pub struct Worker {
+    root: PathBuf,
+    wanted: Wanted,
+    pace: Pace,
+    journal: Journal,
+    settings: DaemonPolicy,
+    /// When everything is compared although nobody told of a change.
+    next_check: Instant,
+    /// The number of the last change of rules that is known already.
+    seen: Option<u32>,
+    links: Links,
+    retry: Duration,
+    /// In a storm: everything is closed until rules are built again.
+    shut: bool,
+    has_run_programs: bool,
+}
+
+impl Worker {
+    pub fn new(root: &Path) -> Self {
+        let now = Instant::now();
+        Self {
+            root: root.to_owned(),
+            wanted: Wanted::default(),
+            pace: Pace::new(now),
+            journal: Journal::new(root),
+            settings: DaemonPolicy::default(),
+            next_check: now,
+            seen: None,
+            links: Links::default(),
+            retry: FIRST_RETRY,
+            shut: false,
+            has_run_programs: false,
+        }
+    }
+
+    /// Brings everything in order before anybody is told that the daemon watches.
+    pub fn first_look(&mut self) {
+        let host = self.host();
+        self.links = host.links().unwrap_or_default();
+        match running::running(&self.root) {
+            Ok(running) => {
+                running.problems.into_iter().for_each(|problem| self.journal.failed(problem));
+                self.wanted.running = Some(running.domains);
+            }
+            Err(error) => self.journal.failed(format!("{}: {error}", running::folder(&self.root).display())),
+        }
+        self.look(Instant::now());
+        self.journal.add(Kind::Started, "watching");
+    }
+
+    /// The last words. The rules stay.
+    pub fn end(&mut self) {
+        self.journal.add(Kind::Stopped, "not watching any more; the rules stay");
+    }
+
+    /// How long there is nothing to do unless something is told.
+    pub fn due(&self) -> Duration {
+        let now = Instant::now();
+        if !self.wanted.guests.is_empty() || !self.wanted.files.is_empty() || self.wanted.links {
+            return Duration::ZERO;
+        }
+        let attack = self.wanted.attack.as_ref().map(|_| self.pace.free_at());
+        let look = self.wanted.look.map(|due| due.max(self.pace.free_at()));
+        let next = attack.into_iter().chain(look).fold(self.next_check, Instant::min);
+        next.saturating_duration_since(now)
+    }
+
+    /// Whether the last turn ran programs, which others may tell of as well.
+    pub fn has_run_programs(&self) -> bool {
+        self.has_run_programs
+    }
+
+    /// Notes what was told.
+    pub fn hear(&mut self, told: Told, now: Instant) {
+        match told {
+            Told::End => {}
+            Told::Reload => {
+                self.journal.add(Kind::Noted, "looking at everything anew, as SIGHUP asks for");
+                self.wanted.look_now(now);
+            }
+            Told::Rules(changes) => self.hear_rules(&changes, now),
+            Told::RulesPerhaps if self.is_known_generation() => {}
+            Told::RulesPerhaps | Told::BridgeNetfilter => self.wanted.attacked(now, None),
+            Told::Links => self.wanted.links = true,
+            Told::Files => self.wanted.look_soon(now),
+            Told::StatusFile(name) => drop(self.wanted.files.insert(name)),
+            Told::Running(domains) => {
+                self.wanted.running = Some(domains);
+                self.wanted.look_now(now);
+            }
+            Told::Guest(uuid, domain, event) => drop(self.wanted.guests.insert(uuid, (domain, event))),
+            Told::Note(message) => self.journal.add(Kind::Noted, message),
+        }
+    }
+
+    /// Does what is due.
+    pub fn act(&mut self, now: Instant) {
+        self.has_run_programs = false;
+        if self.wanted.attack.is_some() {
+            self.close();
+        }
+        if mem::take(&mut self.wanted.links) {
+            self.look_at_links(now);
+        }
+        let told = self.wanted.attack.is_some() || self.wanted.look.is_some_and(|due| due <= now);
+        if (told && self.pace.free_at() <= now) || self.next_check <= now {
+            self.look(now);
+        }
+        for (uuid, (domain, event)) in mem::take(&mut self.wanted.guests) {
+            self.see_to(uuid, domain.as_deref(), &event);
+        }
+        for name in mem::take(&mut self.wanted.files) {
+            self.read_status(&name);
+        }
+    }
+
+    /// Changes that we made, or that are older than the last comparison, are none.
+    fn hear_rules(&mut self, changes: &[RuleChange], now: Instant) {
+        let tables = self.host().watched_tables();
+        let others = |change: &&RuleChange| !tables.is_disjoint(&change.tables) && !self.has_seen(change.generation);
+        let changes: Vec<_> = changes.iter().filter(others).collect();
+        if changes.is_empty() {
+            return;
+        }
+        let own = self.host().state().authors();
+        for change in changes.into_iter().filter(|change| !own.contains(&change.author.pid)) {
+            self.wanted.attacked(now, Some(&change.author));
+        }
+    }
+
+    /// The kernel counts changes and begins anew at zero.
+    fn has_seen(&self, generation: u32) -> bool {
+        self.seen.is_some_and(|seen| generation.wrapping_sub(seen).cast_signed() <= 0)
+    }
+
+    fn is_known_generation(&self) -> bool {
+        crate::kernel::generation().is_ok_and(|now| self.seen == Some(now))
+    }
+
+    /// Closes the ports if they are open. In a storm they are closed anyway, for
+    /// what differs is not looked at before the pause is over.
+    fn close(&mut self) {
+        let Some(attack) = self.wanted.attack.clone() else { return };
+        self.has_run_programs = true;
+        let waits = self.pace.is_storm() && self.pace.free_at() > Instant::now() && !self.shut;
+        let mut host = self.host();
+        let closed = if waits { host.close_all().map(|()| true) } else { host.close_if_open() };
+        self.shut |= waits;
+        match closed {
+            Ok(true) => self.journal.closed(&attack),
+            Ok(false) => {}
+            Err(error) => self.journal.failed(format!("the ports cannot be closed: {}", with_source(&error))),
+        }
+    }
+
+    /// Compares everything and puts back what differs.
+    fn look(&mut self, now: Instant) {
+        self.has_run_programs = true;
+        let attack = self.wanted.attack.take();
+        self.wanted.look = None;
+        let running = self.wanted.running.take().unwrap_or_default();
+        let begun = Instant::now();
+        let mut host = self.host();
+        let healed = host.heal(&running);
+        let (done, cost) = (Instant::now(), begun.elapsed());
+        self.seen = host.seen().filter(|_| healed.is_ok());
+        self.take_settings(&host);
+        self.next_check = done + self.settings.check_every;
+        match healed {
+            Ok(healed) if healed.drifts.is_empty() => {
+                self.pace.compared(done, cost);
+                self.journal.compared(&healed);
+            }
+            Ok(healed) => {
+                let since = attack.as_ref().map_or(now, |attack| attack.since);
+                self.journal.mended(&healed, attack.as_ref(), since);
+                self.journal.compared(&healed);
+                self.slow_down(attack.as_ref(), done, cost);
+            }
+            Err(error) => return self.try_again(with_source(&error), done),
+        }
+        self.retry = FIRST_RETRY;
+        self.shut = false;
+        release_memory();
+    }
+
+    fn slow_down(&mut self, attack: Option<&Attack>, done: Instant, cost: Duration) {
+        if attack.is_none() {
+            self.pace.compared(done, Duration::ZERO);
+        } else if self.pace.mended(done, cost) {
+            let message = "rules are changed faster than they are put back; the ports are closed in between";
+            self.journal.add(Kind::Storm, message);
+        }
+    }
+
+    fn try_again(&mut self, message: String, now: Instant) {
+        self.journal.failed(message);
+        self.next_check = now + self.retry.min(self.settings.check_every);
+        self.retry = (self.retry * 2).min(LONGEST_RETRY);
+    }
+
+    /// Ports that came or went change what is to stand; most of what is told of
+    /// interfaces does not.
+    fn look_at_links(&mut self, now: Instant) {
+        match self.host().links() {
+            Ok(links) if links == self.links => {}
+            Ok(links) => {
+                self.links = links;
+                self.wanted.look_now(now);
+            }
+            Err(error) => self.journal.failed(with_source(&error)),
+        }
+    }
+
+    /// Something happened to one guest.
+    fn see_to(&mut self, uuid: Uuid, domain: Option<&Domain>, event: &str) {
+        self.has_run_programs = true;
+        let Some(domain) = domain else {
+            // Whatever the hook has missed; usually there is nothing left to do.
+            if let Err(error) = self.host().release_if_gone(&uuid) {
+                self.journal.failed(format!("guest {uuid} ({event}): {}", with_source(&error)));
+            }
+            return;
+        };
+        let known = self.host().state().guest(&uuid);
+        match self.host().keep(domain) {
+            Ok(desired) if known.as_ref() != Some(domain) => {
+                let ports: Vec<_> = desired.ports.iter().map(|port| port.plan.ifname.to_string()).collect();
+                let message = format!("{} ({event}): guarded at {}", desired.policy.id, ports.join(", "));
+                self.journal.add(Kind::Updated, message);
+            }
+            Ok(_) => {}
+            Err(message) => self.journal.failed(format!("guest {:?} ({event}): {message}", domain.name)),
+        }
+    }
+
+    /// A status file says what libvirt tells nobody: `update-device`. A guest that
+    /// is as it was on record has nothing new.
+    fn read_status(&mut self, name: &OsString) {
+        let found = running::guest(&self.root, name);
+        for domain in found.domains {
+            if self.host().state().guest(&domain.uuid).as_ref() != Some(&domain) {
+                self.see_to(domain.uuid, Some(&domain), "status file");
+            }
+        }
+        found.problems.into_iter().for_each(|problem| self.journal.failed(problem));
+    }
+
+    fn take_settings(&mut self, host: &Host) {
+        // A broken policy leaves the settings as they were.
+        if let Ok(policy) = host.policy() {
+            self.settings = policy.daemon;
+            self.journal.set_metrics(self.settings.metrics.clone());
+        }
+    }
+
+    /// Files are read anew for each piece of work.
+    fn host(&self) -> Host {
+        Host::new(&self.root, Deadline::after(PATIENCE))
+    }
+}
+
+/// Gives back what a comparison of a thousand guests needed for a moment.
+#[cfg(target_env = "gnu")]
+fn release_memory() {
+    // SAFETY: malloc_trim(3) has no preconditions and is thread-safe.
+    unsafe { nix::libc::malloc_trim(0) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn release_memory() {}
