@@ -66,6 +66,11 @@ impl Wire {
         assert_eq!(sent, frame.len(), "a frame was cut");
     }
 
+    /// The same; says whether the interface took it, for who sends more than it can.
+    pub fn try_send(&self, frame: &[u8]) -> bool {
+        send(self.socket.as_raw_fd(), frame, MsgFlags::empty()) == Ok(frame.len())
+    }
+
     /// The next frame that has arrived, if one has. A VLAN tag is not in it: the
     /// kernel takes the first one off.
     pub fn receive(&self) -> Option<Vec<u8>> {

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use crate::bench::{self, Bench};
-use crate::guest::Guest;
-use crate::kernel;
+use crate::stage::bench::{self, Bench};
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
 
 /// What is wrong, the file that it is put into, and what the message begins with.
 type Mistake = (&'static str, &'static [u8], &'static str);

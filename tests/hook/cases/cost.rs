@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use virt_guard::engine::EngineKind;
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::runner::slowness;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::runner::slowness;
 
 /// How many starts are measured.
 const STARTS: usize = 10;

@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::time::Duration;
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::kernel;
-use crate::program::Run;
-use crate::runner::slowness;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
+use crate::stage::program::Run;
+use crate::stage::runner::slowness;
 
 /// The most memory that the hook may take, in KiB.
 const PEAK: i64 = 100 << 10;

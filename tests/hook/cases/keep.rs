@@ -3,9 +3,9 @@
 
 use std::fs;
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::kernel;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
 use crate::support::Wire;
 
 /// What libvirt calls for a guest that runs.

@@ -1,8 +1,8 @@
 //! A guest's whole life as libvirt tells the hook of it.
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::kernel;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
 
 /// From prepare to release, and what is left: nothing. Standard output stays
 /// empty all the way, above all in migrate and restore, where it would replace

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::program::Run;
-use crate::runner::slowness;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::program::Run;
+use crate::stage::runner::slowness;
 
 const SECONDS: u64 = 2;
 

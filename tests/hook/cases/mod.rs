@@ -17,29 +17,7 @@ mod tools;
 mod unguardable;
 mod uplink;
 
-use virt_guard::engine::EngineKind;
-
-use crate::bench::Bench;
-
-/// Something to try on a host of its own.
-pub struct Case {
-    /// What must hold.
-    pub name: &'static str,
-    /// Tries it; fails by a panic.
-    pub run: fn(&mut Bench),
-    /// The one engine that it is about, if not every one.
-    pub engine: Option<EngineKind>,
-    /// Whether it measures time and needs the machine for itself.
-    pub alone: bool,
-}
-
-const fn case(name: &'static str, run: fn(&mut Bench)) -> Case {
-    Case { name, run, engine: None, alone: false }
-}
-
-const fn alone(name: &'static str, run: fn(&mut Bench)) -> Case {
-    Case { name, run, engine: None, alone: true }
-}
+use crate::stage::case::{Case, alone, case};
 
 /// All of them; those that take longest first.
 pub const ALL: &[Case] = &[

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::kernel;
-use crate::program::Run;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
+use crate::stage::program::Run;
 
 /// Names of the kind that somebody will try; `CANARY` is a file that must not
 /// come into being.

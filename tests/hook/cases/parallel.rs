@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Instant;
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::kernel;
-use crate::program::{Hook, Run};
-use crate::runner::slowness;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
+use crate::stage::program::{Hook, Run};
+use crate::stage::runner::slowness;
 
 /// How many guests start at once: fifty, but fewer in emulation, where that takes
 /// minutes.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::runner::slowness;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::runner::slowness;
 use crate::support::Wire;
 
 /// How many moments, on hardware.

@@ -2,9 +2,9 @@
 
 use std::os::unix::net::UnixDatagram;
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::program::Run;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::program::Run;
 
 /// A start and its release, the faster of two.
 fn start(bench: &Bench, guest: &Guest) -> Run {

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use crate::bench::{self, Bench};
-use crate::guest::Guest;
-use crate::runner::slowness;
 use crate::sabotage::{Mode, Sabotage};
+use crate::stage::bench::{self, Bench};
+use crate::stage::guest::Guest;
+use crate::stage::runner::slowness;
 use crate::support::Wire;
 use virt_guard::engine::EngineKind;
 

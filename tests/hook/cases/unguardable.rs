@@ -1,8 +1,8 @@
 //! Interfaces that never cross a Linux bridge: with a policy about them the guest
 //! is not started; without one, or where the operator allows it, it is.
 
-use crate::bench::{self, Bench};
-use crate::guest::Guest;
+use crate::stage::bench::{self, Bench};
+use crate::stage::guest::Guest;
 
 /// Kinds of interfaces, and what stands in their XML.
 const KINDS: [(&str, &str); 4] = [

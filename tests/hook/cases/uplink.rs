@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use virt_guard::net::Mac;
 
-use crate::bench::{self, Bench};
-use crate::frame::{self, End};
-use crate::guest::Guest;
-use crate::probe::LAN;
-use crate::runner::slowness;
+use crate::stage::bench::{self, Bench};
+use crate::stage::frame::{self, End};
+use crate::stage::guest::Guest;
+use crate::stage::probe::LAN;
+use crate::stage::runner::slowness;
 use crate::support::Wire;
 use crate::support::lab::BRIDGE_MAC;
 

@@ -42,7 +42,8 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("the program ends")
 }
 
-fn told(program: &str, arguments: &[&str], input: &str) -> String {
+/// The same for a program that must not fail; what it says.
+pub fn told(program: &str, arguments: &[&str], input: &str) -> String {
     let output = run(program, arguments, input);
     assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
@@ -73,7 +74,12 @@ pub fn mentions(rules: &str, name: &str) -> bool {
 /// What somebody does who does not know of us: everything goes, the strangers'
 /// rules come back.
 pub fn flush() {
-    told("nft", &["-f", "-"], &format!("flush ruleset\n{STRANGERS}"));
+    told("nft", &["-f", "-"], &flush_text());
+}
+
+/// What [`flush`] tells nft.
+pub fn flush_text() -> String {
+    format!("flush ruleset\n{STRANGERS}")
 }
 
 /// Puts the strangers' tables in place.

@@ -15,11 +15,11 @@ use virt_guard::engine::EngineKind;
 use virt_guard::kernel::Deadline;
 use virt_guard::reconcile::Host;
 
-use crate::guest::Guest;
-use crate::kernel;
-use crate::probe::{SETTLE, Seen, Surroundings};
-use crate::program::{Hook, Run};
-use crate::runner::slowness;
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
+use crate::stage::probe::{SETTLE, Seen, Surroundings};
+use crate::stage::program::{Hook, Run};
+use crate::stage::runner::slowness;
 use crate::support::Wire;
 use crate::support::lab::Lab;
 

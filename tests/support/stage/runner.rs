@@ -15,18 +15,16 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use virt_guard::engine::EngineKind;
 
-use crate::bench::Bench;
-use crate::cases::{self, Case};
-use crate::kernel;
+use crate::stage::bench::Bench;
+use crate::stage::case::Case;
+use crate::stage::kernel;
 
 /// The first argument of the process that runs one case.
-pub const ONE: &str = "--one";
+const ONE: &str = "--one";
 /// Which engines must work; one that does not is a failure.
 const ENGINES: &str = "VIRT_GUARD_TEST_ENGINES";
 /// How many cases run at a time.
 const WORKERS: usize = 2;
-/// No case takes longer, on hardware.
-const LONGEST: Duration = Duration::from_secs(60);
 
 /// How much slower than hardware this machine is; the stock-kernel host says so.
 pub fn slowness() -> u32 {
@@ -36,31 +34,39 @@ pub fn slowness() -> u32 {
 /// A case at an engine.
 type Job = (&'static Case, EngineKind);
 
-/// Runs the one case that the words name: its name and its engine.
-pub fn one(words: &[String]) {
+/// Runs what the program's arguments ask for: with `--one CASE ENGINE` that, in
+/// this process; otherwise the cases whose names contain the first word that is
+/// no option.
+pub fn main(cases: &'static [Case]) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == ONE) {
+        one(cases, &words[1..]);
+        return ExitCode::SUCCESS;
+    }
+    let filter = words.into_iter().find(|word| !word.starts_with('-')).unwrap_or_default();
+    all(cases, &filter)
+}
+
+fn one(cases: &[Case], words: &[String]) {
     let [name, engine] = words else { panic!("expected a case and an engine, got {words:?}") };
-    let case = cases::ALL.iter().find(|case| case.name == name).expect("a known case");
+    let case = cases.iter().find(|case| case.name == name).expect("a known case");
     let mut bench = Bench::new(engine.parse().expect("an engine"));
     (case.run)(&mut bench);
     bench.assert_strangers_untouched();
 }
 
-/// Runs the cases whose names contain `filter`.
-pub fn all(filter: &str) -> ExitCode {
+fn all(cases: &'static [Case], filter: &str) -> ExitCode {
     let begin = Instant::now();
     let engines = engines();
-    let cases = cases::ALL.iter().filter(|case| case.name.contains(filter));
     let jobs: Vec<Job> = cases
+        .iter()
+        .filter(|case| if case.by_name { case.name == filter } else { case.name.contains(filter) })
         .flat_map(|case| engines.iter().map(move |engine| (case, *engine)))
         .filter(|(case, engine)| case.engine.is_none_or(|only| only == *engine))
         .collect();
+    let total = jobs.len();
     let (alone, together): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|(case, _)| case.alone);
-    let failed = run(together, WORKERS) + run(alone.clone(), 1);
-    let total = cases::ALL
-        .iter()
-        .filter(|case| case.name.contains(filter))
-        .map(|case| engines.iter().filter(|engine| case.engine.is_none_or(|only| only == **engine)).count())
-        .sum::<usize>();
+    let failed = run(together, WORKERS) + run(alone, 1);
     println!("= {:.0} s in all", begin.elapsed().as_secs_f32());
     println!("{} passed, {failed} failed", total - failed);
     if failed == 0 && total > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -132,7 +138,7 @@ fn process(case: &Case, engine: EngineKind, output: &File) -> Option<ExitStatus>
         .process_group(0)
         .spawn()
         .expect("a process for the case");
-    let status = wait(&mut child, LONGEST * slowness());
+    let status = wait(&mut child, case.longest * slowness());
     // The case's own processes and what they left; the group is the case's alone.
     let _ = killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGKILL);
     if status.is_none() {

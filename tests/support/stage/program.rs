@@ -13,8 +13,8 @@ use nix::libc;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::guest::Guest;
-use crate::runner::slowness;
+use crate::stage::guest::Guest;
+use crate::stage::runner::slowness;
 
 /// The program under test.
 const HOOK: &str = env!("CARGO_BIN_EXE_virt-guard-hook");

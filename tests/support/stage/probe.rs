@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use virt_guard::net::Mac;
 
-use crate::frame::{self, End};
-use crate::guest::Guest;
-use crate::runner::slowness;
+use crate::stage::frame::{self, End};
+use crate::stage::guest::Guest;
+use crate::stage::runner::slowness;
 use crate::support::Wire;
 use crate::support::lab::BRIDGE_MAC;
 

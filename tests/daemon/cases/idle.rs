@@ -1,0 +1,46 @@
+//! A thousand guarded ports and nobody who disturbs: what the daemon costs then.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::daemon::{Daemon, differences};
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::runner::slowness;
+use crate::usage;
+
+/// How long it is watched, in seconds.
+const SECONDS: &str = "DAEMON_IDLE_SECONDS";
+/// What is aimed at, in KiB.
+const MEMORY: u64 = 20 * 1024;
+
+/// The ports are there, for what is not there is nothing to look after.
+pub fn thousand(bench: &mut Bench) {
+    let numbers = if slowness() == 1 { 100..1100 } else { 100..400 };
+    let make = |number: u16| {
+        let name = Guest::new(number).port();
+        [format!("tuntap add {name} mode tap"), format!("link set {name} master br100 up")]
+    };
+    bench.lab.ip(&numbers.clone().flat_map(make).collect::<Vec<_>>());
+    bench.crowd(numbers.clone());
+    let daemon = Daemon::start(bench);
+    assert_eq!(differences(bench), "");
+    // What it still had to do at its start.
+    thread::sleep(Duration::from_secs(2));
+    let seconds: u32 = std::env::var(SECONDS).map_or(10, |text| text.parse().expect(SECONDS));
+    let before = usage::of(daemon.pid());
+    thread::sleep(Duration::from_secs(seconds.into()));
+    let after = usage::of(daemon.pid());
+    let (woke, displaced) = (after.slept - before.slept, after.displaced - before.displaced);
+    let spent = (after.processor - before.processor) * 1000.0;
+    println!(
+        "= {} ports for {seconds} s: {} KiB, {spent:.0} ms of processor, woke {woke} times, displaced {displaced} times",
+        numbers.len(),
+        after.memory
+    );
+    assert!(after.memory <= MEMORY, "{} KiB", after.memory);
+    let share = spent / 1000.0 / f64::from(seconds);
+    assert!(share <= 0.05 * f64::from(slowness()), "it is busy with nothing: {:.1} % of a processor", share * 100.0);
+    assert!(woke <= 10 + u64::from(seconds) * 2, "it woke {woke} times in {seconds} s");
+    daemon.stop();
+}
