@@ -1,9 +1,9 @@
 //! The operator's own rules for each guest, in iptables.d: each stands exactly
 //! once, whatever happens, and none is ever left out.
 
-use crate::bench::Bench;
-use crate::guest::Guest;
-use crate::kernel;
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
 
 const RULES: &str = "# ours\n*filter\n:fw-${IFNAME} - [0:0]\n\
     -A FORWARD -m physdev --physdev-out ${IFNAME} --physdev-is-bridged -j fw-${IFNAME}\n\

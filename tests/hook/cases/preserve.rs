@@ -1,9 +1,9 @@
 //! An agent's restart, or anybody's flush, takes the chains that are the guests'
 //! security groups, and a soft reboot brings the guest up without them.
 
-use crate::bench::{self, Bench};
-use crate::guest::Guest;
-use crate::kernel;
+use crate::stage::bench::{self, Bench};
+use crate::stage::guest::Guest;
+use crate::stage::kernel;
 use crate::support::Wire;
 
 /// The programs of each family: save, restore, and the one that changes a rule.
