@@ -137,7 +137,8 @@ impl Worker {
     /// Does what is due.
     pub fn act(&mut self, now: Instant) {
         self.has_run_programs = false;
-        if self.wanted.attack.is_some() {
+        let waits = self.pace.free_at() > now;
+        if self.wanted.attack.is_some() && (waits || !self.host().heals_at_once()) {
             self.close();
         }
         if mem::take(&mut self.wanted.links) {

@@ -111,6 +111,14 @@ pub trait Runner {
     /// # Errors
     /// It cannot be started, fails, or is not done by the deadline.
     fn run(&mut self, command: &Command, deadline: Deadline) -> Result<String, RunError>;
+
+    /// Runs commands that do not depend on each other, side by side if it can.
+    ///
+    /// # Errors
+    /// As of [`Runner::run`]: of the first one that fails. Others may have been done.
+    fn run_each(&mut self, commands: &[Command], deadline: Deadline) -> Result<(), RunError> {
+        commands.iter().try_for_each(|command| self.run(command, deadline).map(drop))
+    }
 }
 
 /// How long the list of process ids may become before it starts anew; each is
@@ -144,6 +152,25 @@ impl Programs {
 
 impl Runner for Programs {
     fn run(&mut self, command: &Command, deadline: Deadline) -> Result<String, RunError> {
+        self.run_one(command, deadline)
+    }
+
+    /// The kernel keeps a program that has changed rules for some 15 ms after its
+    /// change is done (it waits for readers of the old rules), so that one after the
+    /// other costs far more than side by side.
+    fn run_each(&mut self, commands: &[Command], deadline: Deadline) -> Result<(), RunError> {
+        let this = &*self;
+        let results: Vec<_> = thread::scope(|scope| {
+            let run = |command| scope.spawn(move || this.run_one(command, deadline).map(drop));
+            let running: Vec<_> = commands.iter().map(run).collect();
+            running.into_iter().map(|running| running.join().unwrap_or_else(|_| Err(no_thread()))).collect()
+        });
+        results.into_iter().collect()
+    }
+}
+
+impl Programs {
+    fn run_one(&self, command: &Command, deadline: Deadline) -> Result<String, RunError> {
         let late = || RunError::Deadline { command: command.line() };
         if deadline.has_passed() {
             return Err(late());
@@ -166,6 +193,10 @@ impl Runner for Programs {
         }
         Err(RunError::Failed { command: command.line(), status, stderr: complaint.trim().to_owned() })
     }
+}
+
+fn no_thread() -> RunError {
+    RunError::Start { program: "a thread".to_owned(), source: std::io::ErrorKind::Other.into() }
 }
 
 fn spawn(command: &Command) -> Result<Child, RunError> {

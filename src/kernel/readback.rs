@@ -13,20 +13,33 @@ use super::support::Xtables;
 /// Seconds that iptables waits for another's lock before it gives up.
 pub(super) const LOCK_WAIT: &str = "10";
 
-/// Tells the programs, one step after the other.
+/// Tells the programs, one step after the other, but for steps that are about the
+/// two families: no table has rules of both.
 ///
 /// # Errors
 /// The first step that fails. Steps before it have been done.
 pub fn apply(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Result<(), RunError> {
-    for step in steps {
-        let command = match step.tool {
-            Tool::Nft => Command::new("nft", ["-f", "-"]),
-            Tool::EbtablesRestore => Command::new("ebtables-restore", ["--noflush"]),
-            Tool::IptablesRestore(family) => Command::new(restore_program(family), ["--noflush", "--wait", LOCK_WAIT]),
-        };
-        runner.run(&command.with_input(step.text.clone()), deadline)?;
+    for together in steps.chunk_by(|a, b| are_of_families(a.tool, b.tool)) {
+        let commands: Vec<_> = together.iter().map(command).collect();
+        match commands.as_slice() {
+            [command] => runner.run(command, deadline).map(drop)?,
+            commands => runner.run_each(commands, deadline)?,
+        }
     }
     Ok(())
+}
+
+fn are_of_families(a: Tool, b: Tool) -> bool {
+    matches!((a, b), (Tool::IptablesRestore(a), Tool::IptablesRestore(b)) if a != b)
+}
+
+fn command(step: &Step) -> Command {
+    let command = match step.tool {
+        Tool::Nft => Command::new("nft", ["-f", "-"]),
+        Tool::EbtablesRestore => Command::new("ebtables-restore", ["--noflush"]),
+        Tool::IptablesRestore(family) => Command::new(restore_program(family), ["--noflush", "--wait", LOCK_WAIT]),
+    };
+    command.with_input(step.text.clone())
 }
 
 pub(super) fn restore_program(family: Family) -> &'static str {

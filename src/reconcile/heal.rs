@@ -34,6 +34,12 @@ pub struct Healed {
 }
 
 impl Host {
+    /// Whether rules are put back as quickly as ports are closed: then there is no
+    /// use in closing them before.
+    pub fn heals_at_once(&self) -> bool {
+        self.state.port_names().is_ok_and(|ports| ports.len() <= SINGLE_PORTS)
+    }
+
     /// Closes all ports if what they share does not stand as it was applied, for
     /// then they are open. Needs no policy and reads little: it is what stands
     /// between a flush and the rules. Says whether it had to.
@@ -129,8 +135,8 @@ impl Host {
     /// Before everything is built anew: if what all ports share differs from what
     /// was applied, they may be open, and to build takes time.
     fn close_before(&mut self, engine: &dyn Engine, drifts: &[Drift]) -> Result<(), Error> {
-        if engine.kind() == EngineKind::Iptables {
-            // Whatever it builds, it closes first.
+        if engine.kind() == EngineKind::Iptables || self.heals_at_once() {
+            // What iptables builds is closed first; few ports are built as quickly.
             return Ok(());
         }
         let Some(record) = self.state.base().filter(|record| record.engine == engine.kind()) else { return Ok(()) };
