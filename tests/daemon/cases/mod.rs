@@ -19,6 +19,7 @@ use crate::stage::case::{Case, alone, case};
 /// All of them; those that take longest first.
 pub const ALL: &[Case] = &[
     case("rules-that-nft-takes-away-come-back", restored::by_nft).only(Nftables),
+    case("a-strangers-chain-in-our-table-goes", restored::strange_chain).only(Nftables),
     case("rules-that-iptables-takes-away-come-back", restored::by_iptables).only(Iptables),
     case("flushed-guests-are-guarded-again-by-packets", restored::flush),
     case("what-others-do-to-their-own-rules-is-left-alone", restored::strangers),
