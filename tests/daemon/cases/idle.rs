@@ -22,6 +22,9 @@ pub fn thousand(bench: &mut Bench) {
         [format!("tuntap add {name} mode tap"), format!("link set {name} master br100 up")]
     };
     bench.lab.ip(&numbers.clone().flat_map(make).collect::<Vec<_>>());
+    let first = Guest::new(7);
+    let _wire = bench.plug(&first);
+    bench.go("start", &first);
     bench.crowd(numbers.clone());
     let daemon = Daemon::start(bench);
     assert_eq!(differences(bench), "");

@@ -11,6 +11,7 @@ mod policy;
 mod restored;
 mod storm;
 mod time;
+mod unable;
 
 use virt_guard::engine::EngineKind::{Iptables, Nftables};
 
@@ -27,6 +28,7 @@ pub const ALL: &[Case] = &[
     case("a-bridge-that-no-longer-calls-iptables-does-again", restored::sysctl).only(Iptables),
     case("a-tap-plugged-in-later-is-closed-from-its-first-frame", plugged::closed),
     case("a-tap-that-comes-again-is-guarded", plugged::again),
+    case("a-flush-while-rules-cannot-be-built-leaves-all-closed", unable::flushed).only(Iptables),
     case("a-changed-policy-needs-no-command", policy::followed),
     case("a-broken-policy-changes-nothing-and-says-why", policy::broken),
     case("a-lease-opens-the-guest-that-waits-for-it", filters::lease),
