@@ -30,6 +30,8 @@
 //! - how a rule reads in nftables or iptables: `engine::{nftables, iptables}`
 //! - what is put back, and how much of it: `reconcile::heal`; when: `daemon`
 //! - when a port is closed, opened, rebuilt: `reconcile`, in the engines' `change`
+//! - what comes back of other agents' chains: `reconcile::foreign`
+//! - what becomes of the operator's `iptables.d`: `facts::fragments`, `reconcile::fragments`
 //! - which filters libvirt is to hold: `facts::nwfilter::manage`; what of its own
 //!   rules is missing: `kernel::instance`; both carried out in `libvirt::nwfilter`
 //! - what libvirt is told: `hook`; what it tells: `libvirt`

@@ -77,7 +77,7 @@ impl Host {
 fn help_lists_all_commands() {
     let run = Host::new().run("--help");
     assert_eq!(run.code, 0);
-    for command in ["status", "check", "apply", "show", "explain", "install", "uninstall"] {
+    for command in ["status", "check", "apply", "show", "explain", "preserve", "install", "uninstall"] {
         assert!(run.out.contains(&format!("\n  {command} ")), "{command}: {}", run.out);
     }
 }
@@ -327,4 +327,28 @@ fn a_shim_runs_the_hook_with_the_driver_and_libvirts_arguments() {
     let shim = host.root().join("hooks/network.d/50-virt-guard");
     let output = Command::new(shim).args(["a b", "started", "begin", "-"]).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "network,a b,started,begin,-,");
+}
+
+#[test]
+fn who_preserves_nothing_lost_nothing() {
+    let host = Host::new();
+    for (words, out) in [
+        ("preserve list", "no chain is on record\n"),
+        ("preserve diff", "nothing is lost\n"),
+        ("preserve restore --dry-run", "# nothing is lost\n"),
+        ("preserve restore", "nothing was lost\n0 chains on record\n"),
+        ("preserve forget", "0 chains on record\n"),
+    ] {
+        let run = host.run(words);
+        assert_eq!((run.code, run.out.as_str(), run.err.as_str()), (0, out, ""), "{words}");
+    }
+    assert_eq!(host.run("preserve diff --json").out, "{\n  \"lost\": []\n}\n");
+    host.write("etc/virt-guard/policy.d/agents.toml", "[[preserve]]\nchains = [\"INPUT\"]\n");
+    let run = host.run("preserve diff");
+    assert_eq!(run.code, 2);
+    assert!(
+        run.err.starts_with("virt-guard: /etc/virt-guard/policy.d/agents.toml:2:11: invalid chains"),
+        "{}",
+        run.err
+    );
 }

@@ -34,6 +34,9 @@ It could not be done.
 \fI/etc/virt\-guard/virt\-guard.toml\fR, \fI/etc/virt\-guard/policy.d/*.toml\fR
 The policy; see \fBvirt\-guard.toml\fR(5).
 .TP
+\fI/etc/virt\-guard/iptables.d/*.rules\fR
+The operator's own rules for each guest; see \fBvirt\-guard.toml\fR(5).
+.TP
 \fI/etc/virt\-guard/nwfilter/*.xml\fR, \fI/etc/libvirt/nwfilter/*.xml\fR
 Filters, each in a file of its name; the first folder wins.
 .TP
@@ -88,6 +91,7 @@ fn the_page_of_the_policy_has_every_key() {
         "[[group]]\nname = \"a\"\n",
         "[[group]]\nname = \"a\"\ningress = [ { x = 1 } ]\n",
         "[[guest]]\nmatch = \"a\"\n",
+        "[[preserve]]\nchains = [\"a\"]\n",
     ] {
         // What keys there are is told by the error about one that is none.
         let error = load(&format!("{table}x = 1\n")).unwrap_err();

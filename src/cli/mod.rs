@@ -14,6 +14,7 @@ mod explain;
 mod guests;
 mod install;
 mod nwfilter;
+mod preserve;
 mod report;
 mod show;
 mod status;
@@ -65,6 +66,7 @@ pub enum Command {
     Daemon(daemon::Daemon),
     Events(events::Events),
     Nwfilter(nwfilter::Nwfilter),
+    Preserve(preserve::Preserve),
     Install(install::Install),
     Uninstall(install::Uninstall),
 }
@@ -81,6 +83,7 @@ pub fn run(args: &Args) -> Exit {
         Command::Daemon(command) => command.run(root),
         Command::Events(command) => command.run(root),
         Command::Nwfilter(command) => command.run(root),
+        Command::Preserve(command) => command.run(root),
         Command::Install(command) => command.run(root),
         Command::Uninstall(command) => command.run(root),
     };

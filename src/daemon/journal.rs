@@ -59,9 +59,17 @@ impl Journal {
             Kind::Healed => self.counters.healed += 1,
             _ => self.counters.updated += 1,
         }
-        let event = Event::now(kind, summary(&healed.drifts));
+        let drifts: Vec<_> = healed.drifts.iter().map(Drift::to_string).collect();
+        let event = Event::now(kind, some(&drifts));
         let milliseconds = Some(millis(since.elapsed()));
         self.enter(Event { author: attack.and_then(author), ports: ports(&healed.drifts), milliseconds, ..event });
+    }
+
+    /// Chains of others were put back.
+    pub fn restored(&mut self, lost: &[String], author: Option<Author>) {
+        self.counters.healed += 1;
+        let event = Event::now(Kind::Healed, format!("put back of others' chains: {}", some(lost)));
+        self.enter(Event { author, ..event });
     }
 
     /// Everything is in order but for these; each is told once.
@@ -116,11 +124,12 @@ fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-fn summary(drifts: &[Drift]) -> String {
-    let told: Vec<_> = drifts.iter().take(TOLD).map(Drift::to_string).collect();
-    match drifts.len().saturating_sub(TOLD) {
-        0 => told.join("; "),
-        more => format!("{}; and {more} more", told.join("; ")),
+/// The first few, and how many more there are.
+fn some(all: &[String]) -> String {
+    let told = all[..all.len().min(TOLD)].join("; ");
+    match all.len().saturating_sub(TOLD) {
+        0 => told,
+        more => format!("{told}; and {more} more"),
     }
 }
 

@@ -15,6 +15,7 @@
 //! service   readiness and watchdog, as systemd wants them
 //! ```
 
+mod filters;
 mod guests;
 mod journal;
 mod metrics;
@@ -58,6 +59,9 @@ pub fn run(root: &Path, uri: &str) -> io::Result<()> {
             worker.hear(told, Instant::now());
         }
         worker.act(Instant::now());
+        if worker.takes_filters() {
+            sources.look_at_filters();
+        }
         // The old iptables' lock was taken by ourselves too.
         sources.overhear(&mut worker, Instant::now())?;
     }

@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use super::filters::Filters;
 use super::guests::Guests;
 use super::wanted::Told;
 use super::work::Worker;
@@ -37,6 +38,7 @@ pub struct Sources {
     links: LinkWatch,
     files: FileWatch,
     guests: Guests,
+    filters: Filters,
 }
 
 impl Sources {
@@ -53,6 +55,7 @@ impl Sources {
             links: LinkWatch::start()?,
             files: FileWatch::start(paths(root))?,
             guests: Guests::start(uri)?,
+            filters: Filters::new(uri)?,
         })
     }
 
@@ -64,7 +67,8 @@ impl Sources {
         // Up, or a wait below a millisecond would be none and be done in vain.
         let millis = i32::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
-        let own: [BorrowedFd<'_>; 4] = [self.signals.as_fd(), self.rules.fd(), self.links.fd(), self.files.fd()];
+        let own: [BorrowedFd<'_>; 5] =
+            [self.signals.as_fd(), self.rules.fd(), self.links.fd(), self.files.fd(), self.filters.fd()];
         let mut fds: Vec<_> =
             own.into_iter().chain(self.guests.fd()).map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
         match poll(&mut fds, timeout) {
@@ -104,7 +108,13 @@ impl Sources {
         }
         news.extend(self.files.news()?.into_iter().map(told));
         news.extend(self.guests.news());
+        news.extend(self.filters.news().map(Told::Filters));
         Ok(news)
+    }
+
+    /// Has libvirt's own rules looked at, by a thread; what becomes of it is told.
+    pub fn look_at_filters(&mut self) {
+        self.filters.look();
     }
 }
 

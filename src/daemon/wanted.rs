@@ -15,6 +15,10 @@ use crate::kernel::{Author, RuleChange};
 /// How long files are given to be written to their end.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// How long an agent that restarts, or libvirt, is given between two changes.
+const GRACE: Duration = Duration::from_secs(2);
+const LONGEST_GRACE: Duration = Duration::from_secs(15);
+
 /// Something that a source told.
 #[derive(Debug)]
 #[cfg_attr(not(feature = "libvirt"), allow(dead_code, reason = "some is told by libvirt alone"))]
@@ -41,6 +45,17 @@ pub enum Told {
     Guest(Uuid, Option<Box<Domain>>, String),
     /// What a source has to say for people.
     Note(String),
+    /// What became of libvirt's own rules.
+    Filters(FilterNews),
+}
+
+/// What became of libvirt's own rules, once they were looked at.
+#[derive(Debug, Default)]
+pub struct FilterNews {
+    /// Ports whose rules libvirt has put into the kernel again.
+    pub rebuilt: Vec<String>,
+    /// What still is wrong.
+    pub problems: Vec<String>,
 }
 
 /// What is yet to be done.
@@ -58,6 +73,19 @@ pub struct Wanted {
     pub files: BTreeSet<OsString>,
     /// Interfaces may be others than before.
     pub links: bool,
+    /// What others keep in the kernel may be gone.
+    pub beside: Option<Beside>,
+}
+
+/// A change of tables that others use: whoever made it may be rebuilding.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// When it began.
+    since: Instant,
+    /// When it is looked at.
+    pub due: Instant,
+    /// Who did it last.
+    pub author: Option<Author>,
 }
 
 /// Rules that others have changed.
@@ -80,6 +108,14 @@ impl Wanted {
             }
             attack.authors.push(author.clone());
         }
+    }
+
+    /// Tables that others use were changed, by `author` if it is known. They are
+    /// looked at once nobody changes them any more, or after a while all the same.
+    pub fn changed_beside(&mut self, now: Instant, author: Option<&Author>) {
+        let since = self.beside.as_ref().map_or(now, |beside| beside.since);
+        let due = (now + GRACE).min(since + LONGEST_GRACE).max(now);
+        self.beside = Some(Beside { since, due, author: author.cloned() });
     }
 
     /// Everything is to be compared once files have settled.
@@ -107,6 +143,18 @@ mod tests {
         let pids: Vec<_> = attack.authors.iter().map(|author| author.pid).collect();
         assert_eq!((pids.len(), pids[0], pids[7]), (8, 0, 99));
         assert_eq!(attack.since, now + Duration::from_secs(1));
+    }
+
+    #[test]
+    fn an_agent_that_rebuilds_is_given_time_but_not_for_ever() {
+        let (mut wanted, start) = (Wanted::default(), Instant::now());
+        let due = |wanted: &Wanted| wanted.beside.as_ref().unwrap().due.duration_since(start).as_secs();
+        wanted.changed_beside(start, None);
+        assert_eq!(due(&wanted), 2);
+        for second in 1..=60 {
+            wanted.changed_beside(start + Duration::from_secs(second.min(14)), None);
+        }
+        assert_eq!(due(&wanted), 15);
     }
 
     #[test]

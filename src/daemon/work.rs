@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pace::Pace;
-use super::wanted::{Attack, Told, Wanted};
+use super::wanted::{Attack, FilterNews, Told, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
 use crate::facts::{Domain, running, with_source};
@@ -41,6 +41,9 @@ pub struct Worker {
     /// In a storm: everything is closed until rules are built again.
     shut: bool,
     has_run_programs: bool,
+    /// libvirt's own rules are to be looked at, and not before this if that failed.
+    wants_filters: bool,
+    filters_rest: Instant,
 }
 
 impl Worker {
@@ -58,6 +61,8 @@ impl Worker {
             retry: FIRST_RETRY,
             shut: false,
             has_run_programs: false,
+            wants_filters: false,
+            filters_rest: now,
         }
     }
 
@@ -73,6 +78,7 @@ impl Worker {
             Err(error) => self.journal.failed(format!("{}: {error}", running::folder(&self.root).display())),
         }
         self.look(Instant::now());
+        self.keep_foreign();
         self.journal.add(Kind::Started, "watching");
     }
 
@@ -89,7 +95,8 @@ impl Worker {
         }
         let attack = self.wanted.attack.as_ref().map(|_| self.pace.free_at());
         let look = self.wanted.look.map(|due| due.max(self.pace.free_at()));
-        let next = attack.into_iter().chain(look).fold(self.next_check, Instant::min);
+        let beside = self.wanted.beside.as_ref().map(|beside| beside.due);
+        let next = attack.into_iter().chain(look).chain(beside).fold(self.next_check, Instant::min);
         next.saturating_duration_since(now)
     }
 
@@ -108,14 +115,20 @@ impl Worker {
             }
             Told::Rules(changes) => self.hear_rules(&changes, now),
             Told::RulesPerhaps if self.is_known_generation() => {}
-            Told::RulesPerhaps | Told::BridgeNetfilter => self.wanted.attacked(now, None),
+            Told::RulesPerhaps => {
+                self.wanted.attacked(now, None);
+                self.wanted.changed_beside(now, None);
+            }
+            Told::BridgeNetfilter => self.wanted.attacked(now, None),
             Told::Links => self.wanted.links = true,
             Told::Files => self.wanted.look_soon(now),
             Told::StatusFile(name) => drop(self.wanted.files.insert(name)),
             Told::Running(domains) => {
                 self.wanted.running = Some(domains);
                 self.wanted.look_now(now);
+                self.wanted.changed_beside(now, None);
             }
+            Told::Filters(news) => self.hear_filters(news, now),
             Told::Guest(uuid, domain, event) => drop(self.wanted.guests.insert(uuid, (domain, event))),
             Told::Note(message) => self.journal.add(Kind::Noted, message),
         }
@@ -140,19 +153,54 @@ impl Worker {
         for name in mem::take(&mut self.wanted.files) {
             self.read_status(&name);
         }
+        if self.wanted.beside.as_ref().is_some_and(|beside| beside.due <= now) {
+            self.keep_foreign();
+            self.wants_filters |= self.filters_rest <= now;
+        }
+    }
+
+    /// Whether libvirt's own rules are to be looked at; asked once.
+    pub fn takes_filters(&mut self) -> bool {
+        mem::take(&mut self.wants_filters)
     }
 
     /// Changes that we made, or that are older than the last comparison, are none.
     fn hear_rules(&mut self, changes: &[RuleChange], now: Instant) {
-        let tables = self.host().watched_tables();
-        let others = |change: &&RuleChange| !tables.is_disjoint(&change.tables) && !self.has_seen(change.generation);
-        let changes: Vec<_> = changes.iter().filter(others).collect();
-        if changes.is_empty() {
-            return;
+        let host = self.host();
+        let (tables, own) = (host.watched_tables(), host.state().authors());
+        for change in changes.iter().filter(|change| !own.contains(&change.author.pid)) {
+            if change.elsewhere || change.tables.iter().any(|table| !table.is_private()) {
+                self.wanted.changed_beside(now, Some(&change.author));
+            }
+            if !tables.is_disjoint(&change.tables) && !self.has_seen(change.generation) {
+                self.wanted.attacked(now, Some(&change.author));
+            }
         }
-        let own = self.host().state().authors();
-        for change in changes.into_iter().filter(|change| !own.contains(&change.author.pid)) {
-            self.wanted.attacked(now, Some(&change.author));
+    }
+
+    fn hear_filters(&mut self, news: FilterNews, now: Instant) {
+        if !news.rebuilt.is_empty() {
+            let message = format!("libvirt has put its own rules into the kernel again: {}", news.rebuilt.join(", "));
+            self.journal.add(Kind::Healed, message);
+        }
+        if !news.problems.is_empty() {
+            // Its own tries are changes of rules, too.
+            self.filters_rest = now + LONGEST_RETRY;
+        }
+        news.problems.into_iter().for_each(|problem| self.journal.failed(problem));
+    }
+
+    /// Puts back what other agents lost, as far as the policy preserves it.
+    fn keep_foreign(&mut self) {
+        self.has_run_programs = true;
+        let author = self.wanted.beside.take().and_then(|beside| beside.author);
+        match self.host().keep_foreign() {
+            Ok(kept) if kept.restored.is_empty() => {}
+            Ok(kept) => {
+                let lost: Vec<_> = kept.restored.iter().map(ToString::to_string).collect();
+                self.journal.restored(&lost, author);
+            }
+            Err(error) => self.journal.failed(format!("preserved chains: {}", with_source(&error))),
         }
     }
 
@@ -260,6 +308,8 @@ impl Worker {
             Ok(_) => {}
             Err(message) => self.journal.failed(format!("guest {:?} ({event}): {message}", domain.name)),
         }
+        // It may have come up without what an agent had made for it.
+        self.keep_foreign();
     }
 
     /// A status file says what libvirt tells nobody: `update-device`. A guest that

@@ -100,6 +100,11 @@ impl Table {
         Self::Filter(Family::V4),
         Self::Filter(Family::V6),
     ];
+
+    /// Whether nobody but us has chains in it.
+    pub const fn is_private(self) -> bool {
+        matches!(self, Self::NftBridge | Self::NftInet)
+    }
 }
 
 /// An element that must be found in a set or a map.

@@ -6,6 +6,7 @@
 
 pub mod domain;
 mod file;
+pub mod fragments;
 mod keywords;
 pub mod leases;
 pub mod nwfilter;

@@ -7,9 +7,9 @@
 //! | operation | does | exit |
 //! | --- | --- | --- |
 //! | prepare, migrate, restore | resolves the policy | ≠ 0 stops it |
-//! | start | applies, reads back | ≠ 0 stops it |
+//! | start | applies, reads back; puts back what the policy preserves of others | ≠ 0 stops it |
 //! | started | looks, puts back, if need be the last good rules | ≠ 0 only if a port has no rules; it is closed then |
-//! | reconnect, attach | applies; failing that the last good rules or none at all get through | 0: anything else kills a running guest |
+//! | reconnect, attach | the same; failing that the last good rules or none at all get through | 0: anything else kills a running guest |
 //! | stopped, release | takes away | 0 |
 
 mod input;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::facts::{Domain, with_source};
 use crate::kernel::Deadline;
 use crate::log::{Severity, log};
-use crate::reconcile::{Fallback, Host};
+use crate::reconcile::{Error, Fallback, Host};
 
 pub use operation::{Driver, Operation};
 
@@ -97,6 +97,16 @@ fn start(host: &mut Host, domain: &Domain) -> Result<(), String> {
     for interface in &desired.unguarded {
         log(Severity::Warning, format_args!("{}: NOT guarded: {interface}", desired.policy.id));
     }
+    keep_foreign(host)
+}
+
+/// What the policy preserves of others: an agent's restart may have taken a
+/// guest's security groups while it was down, or while nobody looked.
+fn keep_foreign(host: &mut Host) -> Result<(), String> {
+    let failed = |error: Error| format!("preserved chains cannot be put back: {}", chain(&error));
+    for loss in host.keep_foreign().map_err(failed)?.restored {
+        log(Severity::Warning, format_args!("put back: {loss}"));
+    }
     Ok(())
 }
 
@@ -117,7 +127,9 @@ fn started(host: &mut Host, domain: &Domain) -> Result<(), String> {
 
 /// A running guest's rules. What fails must neither open it nor kill it.
 fn keep(host: &mut Host, domain: &Domain) -> Result<(), String> {
-    host.keep(domain).map(drop)
+    let guarded = host.keep(domain).map(drop);
+    let foreign = keep_foreign(host);
+    guarded.and(foreign)
 }
 
 /// The XML cannot be read; if the guest was told of before, that is acted on.
@@ -162,6 +174,6 @@ fn report(call: &Call, message: &str) -> Exit {
 }
 
 /// The error with what caused it, each once.
-pub(crate) fn chain(error: &crate::reconcile::Error) -> String {
+pub(crate) fn chain(error: &Error) -> String {
     with_source(error)
 }

@@ -13,6 +13,7 @@ mod nftables;
 mod notices;
 mod programs;
 mod readback;
+pub mod saved;
 mod support;
 
 pub use files::{Concern, FileNews, FileWatch};

@@ -130,12 +130,6 @@ pub(super) fn told(message: &Message) -> Option<Told> {
     Some(Told::In(ours.map_or(Place::Elsewhere, Place::Ours)))
 }
 
-/// Whether the table is ours alone: then how its chains are hooked matters, and
-/// what its sets hold.
-const fn is_private(table: Table) -> bool {
-    matches!(table, Table::NftBridge | Table::NftInet)
-}
-
 /// A reader of tables.
 pub(super) struct Reader(Socket);
 
@@ -155,7 +149,7 @@ impl Reader {
                 }
             }
             self.add_rules(&mut listing, table, request(GET_RULE, table).text(RULE_TABLE, place(table).1))?;
-            if is_private(table) {
+            if table.is_private() {
                 self.add_sets(&mut listing, table)?;
             }
         }
@@ -237,9 +231,10 @@ fn unless_absent(answer: io::Result<Vec<Message>>) -> io::Result<Vec<Message>> {
     }
 }
 
-/// What a chain of `table` has before its rules.
+/// What a chain of `table` has before its rules: in a table of ours alone, how it
+/// is hooked matters.
 fn first_lines(table: Table, body: &[u8]) -> Vec<String> {
-    hook(body).filter(|_| is_private(table)).into_iter().collect()
+    hook(body).filter(|_| table.is_private()).into_iter().collect()
 }
 
 /// How a base chain is hooked; nothing for other chains.

@@ -11,7 +11,7 @@ use super::programs::{Command, Deadline, RunError, Runner};
 use super::support::Xtables;
 
 /// Seconds that iptables waits for another's lock before it gives up.
-const LOCK_WAIT: &str = "10";
+pub(super) const LOCK_WAIT: &str = "10";
 
 /// Tells the programs, one step after the other.
 ///
@@ -29,7 +29,7 @@ pub fn apply(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Res
     Ok(())
 }
 
-fn restore_program(family: Family) -> &'static str {
+pub(super) fn restore_program(family: Family) -> &'static str {
     match family {
         Family::V4 => "iptables-restore",
         Family::V6 => "ip6tables-restore",

@@ -7,6 +7,7 @@
 mod base;
 mod chain;
 mod dispatch;
+mod fragment;
 mod name;
 mod port;
 
@@ -17,6 +18,7 @@ use crate::net::IfName;
 pub use base::{Base, GuardedBridge};
 pub use chain::{Act, Chain, Line};
 pub use dispatch::{Branch, Node, PathChange, nodes, path_change};
+pub use fragment::{FragmentChain, fragment_chains};
 pub use name::{Name, NameError};
 pub use port::PortPlan;
 

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::digest;
+use crate::facts::fragments::End;
 use crate::model::{Layer, SetName};
 use crate::net::{Direction, IfName};
 
@@ -103,6 +104,13 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The chain of an operator's rules at a port that are for the chain `target`.
+/// Its prefix is one that the plan's own chains never have.
+pub(super) fn fragment_chain(port: &IfName, target: &str, end: End) -> String {
+    let letter = if end == End::First { 'i' } else { 'a' };
+    format!("vgf_{}_{letter}{:07x}", slug(port.as_str()), digest::of(target.as_bytes()) & 0xfff_ffff)
 }
 
 /// A name read back from a record must be one that could have been written: it

@@ -35,6 +35,12 @@ impl Host {
     /// The policy is broken, and then nothing was changed; or the kernel could
     /// not be brought to it.
     pub fn apply_all(&mut self, running: &[Domain]) -> Result<Outcome, Error> {
+        let mut outcome = self.apply_rules(running)?;
+        self.apply_fragments(&mut outcome)?;
+        Ok(outcome)
+    }
+
+    fn apply_rules(&mut self, running: &[Domain]) -> Result<Outcome, Error> {
         let policy = self.policy()?;
         self.probe();
         let engine = self.engine(policy.engine)?;
@@ -114,6 +120,7 @@ impl Host {
             let standing = standing(&self.read_all(kind)?);
             apply(self.runner.as_mut(), &engine.remove(&standing), self.deadline)?;
         }
+        self.remove_fragments(None)?;
         self.forget_ports(&BTreeSet::new())?;
         self.state.forget_members().map_err(Error::io("the groups' members cannot be forgotten"))?;
         self.state.set_base(None).map_err(Error::io("the base's record cannot be removed"))

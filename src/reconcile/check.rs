@@ -22,7 +22,9 @@ impl Host {
         let _lock = self.locked()?;
         let links = self.links()?;
         let whole = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?;
-        self.differences(&whole, engine.as_ref())
+        let mut drifts = self.differences(&whole, engine.as_ref())?;
+        drifts.extend(self.fragment_drifts()?);
+        Ok(drifts)
     }
 
     pub(super) fn differences(&mut self, whole: &Whole, engine: &dyn Engine) -> Result<Vec<Drift>, Error> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::Engine;
 use crate::facts::domain::Uuid;
-use crate::facts::{Domain, with_source};
+use crate::facts::{Domain, fragments, with_source};
 use crate::model::{Guarding, GuestPolicy, resolve};
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
@@ -30,6 +30,7 @@ impl Host {
     /// It does not, or the engine cannot say it.
     pub fn check_guest(&mut self, domain: &Domain) -> Result<GuestPolicy, Error> {
         let policy = self.policy()?;
+        fragments::load(&self.root)?;
         let links = self.links()?;
         let engine = self.engine(policy.engine)?;
         let base = base::base(&policy, &links, self.capabilities().bridge_names);
@@ -58,6 +59,7 @@ impl Host {
         let base = base::base(&policy, &links, self.capabilities().bridge_names);
         // Before anything is recorded or changed, or every other guest would wait for this one.
         wanted.sayable(engine.as_ref(), &base)?;
+        self.put_fragments(&wanted)?;
         self.release_others(&domain.uuid, &wanted)?;
         self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
         if self.base_stands(engine.as_ref(), &base) && self.guard_ports(engine.as_ref(), &base, &wanted).is_ok() {
@@ -65,6 +67,7 @@ impl Host {
         }
         // The base is new, or somebody took it away with everything else.
         self.rebuild(Basis::Policy(&policy), &links, engine.as_ref())?;
+        self.heal_fragments();
         let missing = wanted.ports.iter().find(|port| self.state.port(&port.plan.ifname).is_none());
         match missing {
             None => Ok(wanted),
@@ -80,7 +83,7 @@ impl Host {
     pub fn confirm(&mut self, domain: &Domain) -> Result<(), Error> {
         let intact = {
             let _lock = self.locked()?;
-            self.guest_stands(domain)?
+            self.guest_stands(domain)? && self.fragments_stand(&domain.uuid)?
         };
         if intact { Ok(()) } else { self.guard(domain).map(drop) }
     }
@@ -95,6 +98,7 @@ impl Host {
         let _lock = self.locked()?;
         let fallback = if self.is_known(domain)? { Fallback::LastGood } else { Fallback::Closed };
         self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
+        self.heal_fragments();
         if self.guest_stands(domain).unwrap_or(false) {
             return Ok(Fallback::LastGood);
         }
@@ -150,7 +154,7 @@ impl Host {
     pub fn release(&mut self, uuid: &Uuid) -> Result<(), Error> {
         let _lock = self.locked()?;
         let ports = self.state.ports_of(uuid).map_err(Error::io("the records of ports cannot be listed"))?;
-        let mut failed = None;
+        let mut failed = self.remove_fragments(Some(uuid)).err();
         for port in ports {
             failed = self.release_port(&port).err().or(failed);
         }

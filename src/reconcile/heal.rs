@@ -87,9 +87,14 @@ impl Host {
         }
         let switched = self.switch_bridge_netfilter(engine.as_ref())?;
         let mut drifts = self.differences(&whole, engine.as_ref())?;
-        let (ports, problems) = (whole.ports.len(), whole.problems.clone());
+        let (ports, mut problems) = (whole.ports.len(), whole.problems.clone());
         self.mend(whole, engine.as_ref(), &drifts)?;
         drifts.extend(switched);
+        if policy.is_ok() && self.put_all_fragments(&mut problems)? {
+            drifts.push(Drift::of_all("rules of /etc/virt-guard/iptables.d differed"));
+        } else if policy.is_err() {
+            self.heal_fragments();
+        }
         Ok(Healed { drifts, ports, problems })
     }
 
@@ -168,6 +173,9 @@ impl Host {
 
     /// The tables in which a change may concern what stands.
     pub fn watched_tables(&self) -> BTreeSet<Table> {
+        if self.state.fragment_ports().is_ok_and(|ports| !ports.is_empty()) {
+            return Table::ALL.into();
+        }
         match self.state.base().map(|record| record.engine) {
             Some(EngineKind::Nftables) => [Table::NftBridge, Table::NftInet].into(),
             Some(EngineKind::Iptables) => Iptables::TABLES.into(),

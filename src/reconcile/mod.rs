@@ -8,6 +8,8 @@ mod all;
 mod base;
 mod check;
 mod desired;
+mod foreign;
+mod fragments;
 mod guest;
 mod heal;
 mod port;
@@ -29,6 +31,7 @@ use crate::state::State;
 
 pub use all::Outcome;
 pub use desired::{Desired, DesiredPort};
+pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
 pub use verify::Drift;

@@ -8,6 +8,8 @@
 //! ├── base.json                         the base that was applied, and its lines
 //! ├── guests/UUID.json                  the domain, as libvirt told the hook
 //! ├── ports/IFNAME.json                 the port's plan that was applied, and its lines
+//! ├── fragments/IFNAME.json             the operator's own rules at the port, and their lines
+//! ├── preserved.json                    chains of others, as they stood while whole
 //! ├── members/SET/ADDRESS/IFNAME        who adds which address to which set
 //! ├── authors                           process ids of programs that we ran
 //! ├── events.jsonl, events.1.jsonl      what the daemon saw and did
@@ -24,8 +26,10 @@
 
 pub mod events;
 mod filters;
+mod fragments;
 mod lock;
 mod members;
+mod preserved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -44,7 +48,9 @@ use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
 pub use filters::MadeFilters;
+pub use fragments::FragmentRecord;
 pub use lock::Lock;
+pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
 
 /// The lines of each chain as the kernel listed them right after they were applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ pub fn explain(message: &str) -> String {
     let names: Vec<String> = rest.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     text = format!("unknown key {rest}");
     let Some((unknown, choices)) = names.split_first() else { return text };
-    if SETTINGS.contains(&unknown.as_str()) && choices == ["group", "guest"] {
+    if SETTINGS.contains(&unknown.as_str()) && choices == ["group", "guest", "preserve"] {
         text.push_str("; it belongs in virt-guard.toml");
     } else {
         text.push_str(&did_you_mean(unknown, choices.iter().map(String::as_str)));

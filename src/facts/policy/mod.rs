@@ -16,6 +16,7 @@ mod group;
 mod guest;
 mod keyword;
 mod load;
+mod preserve;
 mod raw;
 mod settings;
 mod source;
@@ -31,6 +32,7 @@ use super::{FactError, Place, Placed};
 pub use group::{Group, GroupName, GroupRule, Peer};
 pub use guest::{Glob, GuestEntry, GuestMatcher};
 pub use keyword::{AntiSpoofing, EngineChoice, Guard, MetadataGroups, Reject, Unguardable, UnknownPorts};
+pub use preserve::{ChainGlob, Preserve, XtTable};
 pub use settings::{
     BridgePolicy, DaemonPolicy, EtherTypes, GuestDefaults, HostAllow, HostPolicy, HostService, Marks, Uplinks,
 };
@@ -56,6 +58,8 @@ pub struct Policy {
     pub groups: BTreeMap<GroupName, Group>,
     /// What is said about single guests, in the order of the files and within them.
     pub entries: Vec<GuestEntry>,
+    /// Chains of others that are put back when they are lost.
+    pub preserve: Vec<Preserve>,
 }
 
 impl Policy {
@@ -84,6 +88,7 @@ impl Default for Policy {
             daemon: DaemonPolicy::default(),
             groups: BTreeMap::new(),
             entries: Vec::new(),
+            preserve: Vec::new(),
         }
     }
 }

@@ -28,11 +28,13 @@ pub struct RawSettings {
     pub host: Option<RawHost>,
     pub guests: Option<RawDefaults>,
     pub daemon: Option<RawDaemon>,
-    // serde cannot flatten a shape and refuse unknown keys, so these two stand twice.
+    // serde cannot flatten a shape and refuse unknown keys, so these three stand twice.
     #[serde(default)]
     pub group: Vec<RawGroup>,
     #[serde(default)]
     pub guest: Vec<RawGuest>,
+    #[serde(default)]
+    pub preserve: Vec<RawPreserve>,
 }
 
 /// A file of `policy.d`.
@@ -43,6 +45,8 @@ pub struct RawPolicy {
     pub group: Vec<RawGroup>,
     #[serde(default)]
     pub guest: Vec<RawGuest>,
+    #[serde(default)]
+    pub preserve: Vec<RawPreserve>,
 }
 
 /// `[bridges."br100"]`.
@@ -125,6 +129,15 @@ pub struct RawGuest {
     pub anti_spoofing: Option<Texts>,
     pub router_advertisements: Option<Guard>,
     pub dhcp_server: Option<Guard>,
+}
+
+/// `[[preserve]]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub struct RawPreserve {
+    pub chains: Spanned<Texts>,
+    pub tables: Option<Spanned<Texts>>,
+    pub families: Option<Spanned<Texts>>,
 }
 
 /// A value that people write as text or as a number.

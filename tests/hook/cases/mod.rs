@@ -8,7 +8,9 @@ mod kill;
 mod lifecycle;
 mod lock;
 mod names;
+mod operators;
 mod parallel;
+mod preserve;
 mod sweep;
 mod syslog;
 mod tools;
@@ -41,6 +43,13 @@ pub const ALL: &[Case] = &[
     case("reconnect-with-unreadable-xml-closes-what-is-known", keep::unreadable),
     case("started-puts-back-what-was-flushed", keep::started),
     case("started-without-a-policy-opens-nothing", keep::started_broken),
+    case("an-agents-restart-takes-no-security-groups-from-a-soft-rebooted-guest", preserve::wiped),
+    case("a-flush-takes-no-security-groups-of-an-agent", preserve::flushed),
+    case("an-agents-restart-while-a-guest-is-down-takes-no-security-groups-from-it", preserve::rebooted),
+    case("a-guest-whose-security-groups-cannot-be-put-back-does-not-start", preserve::unrestorable),
+    case("an-operators-rule-stands-exactly-once", operators::once),
+    case("an-operators-rule-goes-with-its-file", operators::removed),
+    case("an-operators-broken-rule-harms-no-guest-that-runs", operators::refused),
     case("a-name-is-only-a-name", names::hostile),
     case("hostile-xml-is-refused-in-time", hostile::refused),
     case("xml-without-end-ends-at-the-deadline", hostile::endless),

@@ -5,6 +5,7 @@
 
 mod guest;
 mod icmp;
+mod preserve;
 mod rule;
 mod settings;
 
@@ -15,7 +16,7 @@ use toml::Spanned;
 
 use super::explain::{did_you_mean, list};
 use super::load::Files;
-use super::raw::{RawGroup, RawGuest, RawPolicy, RawRule, RawSettings, Texts};
+use super::raw::{RawGroup, RawGuest, RawPolicy, RawPreserve, RawRule, RawSettings, Texts};
 use super::source::Source;
 use super::{AntiSpoofing, FactError, Group, GroupName, GroupRule, Placed, Policy};
 use crate::net::Direction;
@@ -30,8 +31,9 @@ pub fn policy(files: &Files) -> Result<Policy, FactError> {
         builder.add_settings(source)?;
     }
     for source in &files.folder {
-        let RawPolicy { group, guest } = source.parse()?;
+        let RawPolicy { group, guest, preserve } = source.parse()?;
         builder.add_tables(source, &group, &guest)?;
+        builder.add_preserved(source, &preserve)?;
     }
     builder.finish()
 }
@@ -49,7 +51,8 @@ impl Builder {
         let raw: RawSettings = source.parse()?;
         settings::read(source, &raw, &mut self.policy)?;
         self.references.extend_from_slice(&self.policy.guests.groups);
-        self.add_tables(source, &raw.group, &raw.guest)
+        self.add_tables(source, &raw.group, &raw.guest)?;
+        self.add_preserved(source, &raw.preserve)
     }
 
     fn add_tables(&mut self, source: &Source, groups: &[RawGroup], guests: &[RawGuest]) -> Result<(), FactError> {
@@ -60,6 +63,13 @@ impl Builder {
             let entry = guest::entry(source, raw)?;
             self.references.extend_from_slice(&entry.groups);
             self.policy.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    fn add_preserved(&mut self, source: &Source, entries: &[RawPreserve]) -> Result<(), FactError> {
+        for raw in entries {
+            self.policy.preserve.push(preserve::entry(source, raw)?);
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
         (
             "enigne = 'auto'",
             "f:1:1: unknown key `enigne`, expected one of `engine`, `mark`, `deadline-seconds`, `bridges`, `host`, \
-             `guests`, `daemon`, `group`, `guest`; did you mean \"engine\"?",
+             `guests`, `daemon`, `group`, `guest`, `preserve`; did you mean \"engine\"?",
         ),
         ("mark = 0xf", "f:1:8: invalid mark 0x0000000f, expected five adjacent bits of 32, such as 0x1f000000"),
         ("mark = -1", "f:1:8: invalid mark -1, expected five adjacent bits of 32, such as 0x1f000000"),
@@ -94,7 +94,7 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
         (
             "[[floating-ip]]\naddress = '203.0.113.10'",
             "f:1:3: unknown key `floating-ip`, expected one of `engine`, `mark`, `deadline-seconds`, `bridges`, \
-             `host`, `guests`, `daemon`, `group`, `guest`",
+             `host`, `guests`, `daemon`, `group`, `guest`, `preserve`",
         ),
     ];
     assert_errors(settings, &table);
@@ -103,9 +103,18 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
 #[test]
 fn mistakes_in_groups_and_guests_say_where_and_what_would_be_right() {
     let table = [
-        ("[host]", "f:1:2: unknown key `host`, expected `group` or `guest`; it belongs in virt-guard.toml"),
-        ("groups = []", "f:1:1: unknown key `groups`, expected `group` or `guest`; did you mean \"group\"?"),
-        ("[[gruop]]", "f:1:3: unknown key `gruop`, expected `group` or `guest`; did you mean \"group\"?"),
+        (
+            "[host]",
+            "f:1:2: unknown key `host`, expected one of `group`, `guest`, `preserve`; it belongs in virt-guard.toml",
+        ),
+        (
+            "groups = []",
+            "f:1:1: unknown key `groups`, expected one of `group`, `guest`, `preserve`; did you mean \"group\"?",
+        ),
+        (
+            "[[gruop]]",
+            "f:1:3: unknown key `gruop`, expected one of `group`, `guest`, `preserve`; did you mean \"group\"?",
+        ),
         ("[group]\nname = 'a'", "f:1:1: invalid type: table, expected a list, such as [[group]] for [group]"),
         ("[[group]]\n", "f:1:1: missing key `name`"),
         (
@@ -302,8 +311,12 @@ fn a_missing_key_is_reported_at_the_table_that_lacks_it() {
 #[test]
 fn every_setting_in_a_file_of_the_folder_is_sent_to_its_own_file() {
     let message = settings("x = 1").unwrap_err().message;
-    let keys: Vec<&str> =
-        message.split('`').skip(1).step_by(2).filter(|key| !["x", "group", "guest"].contains(key)).collect();
+    let keys: Vec<&str> = message
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|key| !["x", "group", "guest", "preserve"].contains(key))
+        .collect();
     assert!(keys.contains(&"engine") && keys.contains(&"bridges"), "{message}");
     for key in keys {
         let message = folder(&format!("{key} = 1")).unwrap_err().message;
