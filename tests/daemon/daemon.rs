@@ -128,6 +128,14 @@ pub fn virt_guard(bench: &Bench, words: &[&str]) -> Output {
     command.output().expect("the operator's program")
 }
 
+/// Many guests that run, as far as the records tell, and their rules, which the
+/// operator's program builds: it has more time than a hook.
+pub fn crowd(bench: &Bench, numbers: std::ops::Range<u16>) {
+    bench.record(numbers);
+    let output = virt_guard(bench, &["apply"]);
+    assert!(output.status.success(), "apply: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// What `virt-guard check` finds; nothing if all is in order.
 pub fn differences(bench: &Bench) -> String {
     let output = virt_guard(bench, &["check"]);

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::daemon::{Daemon, differences};
+use crate::daemon::{Daemon, crowd, differences};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
 use crate::stage::runner::slowness;
@@ -22,7 +22,7 @@ pub fn thousand(bench: &mut Bench) {
         [format!("tuntap add {name} mode tap"), format!("link set {name} master br100 up")]
     };
     bench.lab.ip(&numbers.clone().flat_map(make).collect::<Vec<_>>());
-    bench.crowd(numbers.clone());
+    crowd(bench, numbers.clone());
     let daemon = Daemon::start(bench);
     assert_eq!(differences(bench), "");
     // What it still had to do at its start.

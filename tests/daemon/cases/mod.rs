@@ -11,6 +11,7 @@ mod policy;
 mod restored;
 mod storm;
 mod time;
+mod unable;
 
 use virt_guard::engine::EngineKind::{Iptables, Nftables};
 
@@ -19,6 +20,7 @@ use crate::stage::case::{Case, alone, case};
 /// All of them; those that take longest first.
 pub const ALL: &[Case] = &[
     case("rules-that-nft-takes-away-come-back", restored::by_nft).only(Nftables),
+    case("a-strangers-chain-in-our-table-goes", restored::strange_chain).only(Nftables),
     case("rules-that-iptables-takes-away-come-back", restored::by_iptables).only(Iptables),
     case("flushed-guests-are-guarded-again-by-packets", restored::flush),
     case("what-others-do-to-their-own-rules-is-left-alone", restored::strangers),
@@ -26,6 +28,7 @@ pub const ALL: &[Case] = &[
     case("a-bridge-that-no-longer-calls-iptables-does-again", restored::sysctl).only(Iptables),
     case("a-tap-plugged-in-later-is-closed-from-its-first-frame", plugged::closed),
     case("a-tap-that-comes-again-is-guarded", plugged::again),
+    case("a-flush-while-rules-cannot-be-built-leaves-all-closed", unable::flushed).only(Iptables),
     case("a-changed-policy-needs-no-command", policy::followed),
     case("a-broken-policy-changes-nothing-and-says-why", policy::broken),
     case("a-lease-opens-the-guest-that-waits-for-it", filters::lease),

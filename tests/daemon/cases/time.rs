@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use crate::daemon::{Daemon, settles, virt_guard};
+use crate::daemon::{Daemon, crowd, settles, virt_guard};
 use crate::deed::Deed;
 use crate::events::Events;
 use crate::flood::{self, Rate};
@@ -101,7 +101,7 @@ pub fn many(bench: &mut Bench) {
     let wire = bench.plug(&guest);
     bench.go("start", &guest);
     let count: u16 = std::env::var(GUESTS).map_or(200, |text| text.parse().expect(GUESTS));
-    bench.crowd(100..99 + count);
+    crowd(bench, 100..99 + count);
     let bare = bare(bench);
     println!("= {count} guests; the programs alone: {bare}");
     let times = measure(bench, &guest, &wire, (5, 2));
