@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 
 use crate::engine::{Engine, EngineKind, Iptables, Standing, Table};
-use crate::facts::policy::EngineChoice;
+use crate::facts::policy::{EngineChoice, UnknownPorts};
 use crate::facts::{Domain, with_source};
 use crate::kernel::{Listing, apply, bridge_netfilter_stands, read_chains};
 use crate::net::IfName;
+use crate::plan::Base;
 use crate::state::BaseRecord;
 
 use super::verify::{self, Drift};
@@ -147,11 +148,24 @@ impl Host {
     }
 
     fn shut(&mut self, engine: &dyn Engine, record: &BaseRecord) -> Result<(), Error> {
-        let names = self.state.port_names().map_err(Error::io("the records of ports cannot be listed"))?;
+        let names = self.ports_to_name(&record.base)?;
         let standing = self.hooks_standing(engine)?;
         let steps = engine.close(&record.base, &names, &standing)?;
         self.prepare_kernel(engine)?;
         Ok(apply(self.runner.as_mut(), &steps, self.deadline)?)
+    }
+
+    /// The ports that must be closed by name. Those of guarded bridges are closed as
+    /// unknown ports are, however many there are.
+    fn ports_to_name(&self, base: &Base) -> Result<BTreeSet<IfName>, Error> {
+        let links = self.links()?;
+        let closes = |bridge: &IfName| {
+            let guarded = base.bridges.iter().find(|guarded| guarded.pattern.matches(bridge));
+            guarded.is_some_and(|guarded| guarded.unknown_ports == UnknownPorts::Drop)
+        };
+        let mut names = self.state.port_names().map_err(Error::io("the records of ports cannot be listed"))?;
+        names.retain(|name| !links.bridge_of(name).is_some_and(closes));
+        Ok(names)
     }
 
     /// The hooks of ours that stand: what leads to our chains must not be there
