@@ -43,7 +43,7 @@ mod with_libvirt {
             // The facts on record are the last that were read; they are looked at.
             News::Unreadable { uuid, event, problem } => {
                 let note = Told::Note(format!("guest {uuid} ({event}): {problem}"));
-                vec![note, Told::RulesPerhaps]
+                vec![note, Told::Files]
             }
         }
     }

@@ -142,7 +142,7 @@ fn told(news: FileNews) -> Told {
     match (news.concern, news.name) {
         (Concern::Guests, Some(name)) => Told::StatusFile(name),
         (Concern::Policy | Concern::Leases | Concern::Guests, _) => Told::Files,
-        (Concern::OldTables, _) => Told::RulesPerhaps,
+        (Concern::OldTables, _) => Told::OldTables,
         (Concern::BridgeNetfilter, _) => Told::BridgeNetfilter,
     }
 }

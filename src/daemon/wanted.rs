@@ -31,6 +31,8 @@ pub enum Told {
     Rules(Vec<RuleChange>),
     /// Rules may have been changed by somebody, and nobody knows who.
     RulesPerhaps,
+    /// Somebody used the old iptables, which tells of nothing else.
+    OldTables,
     /// Interfaces were changed.
     Links,
     /// Files of the operator's, or leases, were changed.

@@ -115,7 +115,7 @@ impl Worker {
             }
             Told::Rules(changes) => self.hear_rules(&changes, now),
             Told::RulesPerhaps if self.is_known_generation() => {}
-            Told::RulesPerhaps => {
+            Told::RulesPerhaps | Told::OldTables => {
                 self.wanted.attacked(now, None);
                 self.wanted.changed_beside(now, None);
             }
@@ -272,6 +272,10 @@ impl Worker {
 
     fn try_again(&mut self, message: String, now: Instant) {
         self.journal.failed(message);
+        // Few ports are not closed before their rules are put back; they did not come.
+        if let Err(error) = self.host().close_if_open() {
+            self.journal.failed(format!("the ports cannot be closed: {}", with_source(&error)));
+        }
         self.next_check = now + self.retry.min(self.settings.check_every);
         self.retry = (self.retry * 2).min(LONGEST_RETRY);
     }
@@ -284,6 +288,9 @@ impl Worker {
             Ok(links) => {
                 self.links = links;
                 self.wanted.look_now(now);
+                // A tap that went and came again belongs to whom it belonged to.
+                let running = running::running(&self.root).map(|running| running.domains);
+                self.wanted.running = self.wanted.running.take().or(running.ok());
             }
             Err(error) => self.journal.failed(with_source(&error)),
         }
