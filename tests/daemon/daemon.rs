@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::ops::Range;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -128,12 +129,18 @@ pub fn virt_guard(bench: &Bench, words: &[&str]) -> Output {
     command.output().expect("the operator's program")
 }
 
-/// Many guests that run, as far as the records tell, and their rules, which the
-/// operator's program builds: it has more time than a hook.
-pub fn crowd(bench: &Bench, numbers: std::ops::Range<u16>) {
-    bench.record(numbers);
+/// Many guests that run, with a tap each, and their rules, which the operator's
+/// program builds: it has more time than a hook.
+pub fn crowd(bench: &Bench, numbers: Range<u16>) {
+    let tap = |number: u16| {
+        let name = Guest::new(number).port();
+        [format!("tuntap add {name} mode tap"), format!("link set {name} master br100 up")]
+    };
+    bench.lab.ip(&numbers.clone().flat_map(tap).collect::<Vec<_>>());
+    bench.record(numbers.clone());
     let output = virt_guard(bench, &["apply"]);
     assert!(output.status.success(), "apply: {}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(bench.recorded(&Guest::new(numbers.end - 1)), [true, true], "the last one has no rules");
 }
 
 /// What `virt-guard check` finds; nothing if all is in order.

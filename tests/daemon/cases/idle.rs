@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::daemon::{Daemon, crowd, differences};
 use crate::stage::bench::Bench;
-use crate::stage::guest::Guest;
 use crate::stage::runner::slowness;
 use crate::usage;
 
@@ -14,18 +13,12 @@ const SECONDS: &str = "DAEMON_IDLE_SECONDS";
 /// What is aimed at, in KiB.
 const MEMORY: u64 = 20 * 1024;
 
-/// The ports are there, for what is not there is nothing to look after.
+/// Looked at after what it still had to do at its start.
 pub fn thousand(bench: &mut Bench) {
     let numbers = if slowness() == 1 { 100..1100 } else { 100..400 };
-    let make = |number: u16| {
-        let name = Guest::new(number).port();
-        [format!("tuntap add {name} mode tap"), format!("link set {name} master br100 up")]
-    };
-    bench.lab.ip(&numbers.clone().flat_map(make).collect::<Vec<_>>());
     crowd(bench, numbers.clone());
     let daemon = Daemon::start(bench);
     assert_eq!(differences(bench), "");
-    // What it still had to do at its start.
     thread::sleep(Duration::from_secs(2));
     let seconds: u32 = std::env::var(SECONDS).map_or(10, |text| text.parse().expect(SECONDS));
     let before = usage::of(daemon.pid());

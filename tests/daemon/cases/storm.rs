@@ -16,7 +16,7 @@ use crate::usage;
 const STORM: Duration = Duration::from_secs(10);
 
 /// Longer than it takes to close or build the rules of one guest, on hardware.
-const APPLY: Duration = Duration::from_millis(100);
+const APPLY: Duration = Duration::from_millis(150);
 
 /// One guest, and somebody who flushes as fast as a program can.
 pub fn flushes(bench: &mut Bench) {

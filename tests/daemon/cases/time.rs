@@ -90,9 +90,13 @@ pub fn one(bench: &mut Bench) {
     let guest = Guest::new(7);
     let wire = bench.plug(&guest);
     bench.go("start", &guest);
+    let bare = bare(bench);
+    println!("= the programs alone: {bare}");
     let tries = std::env::var(TRIES).map_or(20, |text| text.parse().expect(TRIES));
     let times = measure(bench, &guest, &wire, (tries, tries / 4));
-    assert!(times.median() <= TARGET * slowness(), "too slow: {times}");
+    // The programs of iptables alone may take longer than what is aimed at.
+    let most = TARGET.max(bare.median().mul_f64(share()));
+    assert!(times.median() <= most, "too slow: {times}");
 }
 
 /// Many guests, against the time that the programs alone need for the same.
@@ -107,7 +111,13 @@ pub fn many(bench: &mut Bench) {
     let times = measure(bench, &guest, &wire, (5, 2));
     let ratio = times.median().as_secs_f64() / bare.median().as_secs_f64();
     println!("= {ratio:.2} times what the programs alone need");
-    assert!(ratio <= if slowness() == 1 { 1.5 } else { 3.0 }, "{ratio:.2} times {bare}");
+    assert!(ratio <= share(), "{ratio:.2} times {bare}");
+}
+
+/// What is aimed at, in times of what the programs alone need; in emulation, where
+/// nothing runs evenly, twice that.
+fn share() -> f64 {
+    if slowness() == 1 { 1.5 } else { 3.0 }
 }
 
 /// What `virt-guard show --json` prints.
