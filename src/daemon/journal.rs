@@ -42,9 +42,14 @@ impl Journal {
         self.enter(Event::now(kind, message));
     }
 
+    /// All ports were closed once more, of which an event would tell nothing new.
+    pub fn closed_again(&mut self) {
+        self.counters.closed += 1;
+    }
+
     /// All ports were closed.
     pub fn closed(&mut self, attack: &Attack) {
-        self.counters.closed += 1;
+        self.closed_again();
         let event = Event::now(
             Kind::Closed,
             "what all ports share was gone or changed; they are closed until their rules stand",

@@ -14,7 +14,7 @@ use super::wanted::{Attack, FilterNews, Told, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
 use crate::facts::{Domain, running, with_source};
-use crate::kernel::{Deadline, Links, RuleChange};
+use crate::kernel::{Deadline, Links, RuleChange, bridge_netfilter_stands};
 use crate::reconcile::Host;
 use crate::state::events::Kind;
 
@@ -119,6 +119,8 @@ impl Worker {
                 self.wanted.attacked(now, None);
                 self.wanted.changed_beside(now, None);
             }
+            // Our own write is told of, too.
+            Told::BridgeNetfilter if bridge_netfilter_stands() => {}
             Told::BridgeNetfilter => self.wanted.attacked(now, None),
             Told::Links => self.wanted.links = true,
             Told::Files => self.wanted.look_soon(now),
@@ -221,9 +223,12 @@ impl Worker {
         self.has_run_programs = true;
         let waits = self.pace.is_storm() && self.pace.free_at() > Instant::now() && !self.shut;
         let mut host = self.host();
-        let closed = if waits { host.close_all().map(|()| true) } else { host.close_if_open() };
+        let mut close = || if waits { host.close_all().map(|()| true) } else { host.close_if_open() };
+        // Whoever flushes in between has the program find something else than it read.
+        let closed = close().or_else(|_| close());
         self.shut |= waits;
         match closed {
+            Ok(true) if self.pace.is_storm() => self.journal.closed_again(),
             Ok(true) => self.journal.closed(&attack),
             Ok(false) => {}
             Err(error) => self.journal.failed(format!("the ports cannot be closed: {}", with_source(&error))),
@@ -254,7 +259,11 @@ impl Worker {
                 self.journal.compared(&healed);
                 self.slow_down(attack.as_ref(), done, cost);
             }
-            Err(error) => return self.try_again(with_source(&error), done),
+            Err(error) => {
+                // Interrupted by the next change, most likely.
+                self.slow_down(attack.as_ref(), done, cost);
+                return self.try_again(with_source(&error), done);
+            }
         }
         self.retry = FIRST_RETRY;
         self.shut = false;
@@ -308,7 +317,7 @@ impl Worker {
         };
         let known = self.host().state().guest(&uuid);
         match self.host().keep(domain) {
-            Ok(desired) if known.as_ref() != Some(domain) => {
+            Ok(desired) if !known.is_some_and(|known| known.says_what(domain)) => {
                 let ports: Vec<_> = desired.ports.iter().map(|port| port.plan.ifname.to_string()).collect();
                 let message = format!("{} ({event}): guarded at {}", desired.policy.id, ports.join(", "));
                 self.journal.add(Kind::Updated, message);
@@ -325,7 +334,7 @@ impl Worker {
     fn read_status(&mut self, name: &OsString) {
         let found = running::guest(&self.root, name);
         for domain in found.domains {
-            if self.host().state().guest(&domain.uuid).as_ref() != Some(&domain) {
+            if !self.host().state().guest(&domain.uuid).is_some_and(|known| known.says_what(&domain)) {
                 self.see_to(domain.uuid, Some(&domain), "status file");
             }
         }

@@ -9,6 +9,7 @@
 //!
 //! Numbers inside nftables' attributes are big-endian (linux/netfilter/nf_tables.h).
 
+use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -65,6 +66,9 @@ const DATA_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 const IMMEDIATE_DATA: u16 = 2;
+/// `NF_DROP`, `NF_ACCEPT` (linux/netfilter.h)
+const DROP: u32 = 0;
+const ACCEPT: u32 = 1;
 /// `NFT_JUMP`
 const JUMP: u32 = (-3_i32).cast_unsigned();
 
@@ -91,8 +95,7 @@ const fn family_number(family: Family) -> u8 {
 /// # Errors
 /// The kernel does not answer.
 pub fn generation() -> io::Result<u32> {
-    let mut socket = Socket::open(SockProtocol::NetlinkNetFilter)?;
-    let answer = socket.get(&Request::new(GET_GENERATION, &[0; GENERIC]))?;
+    let answer = asking(|socket| socket.get(&Request::new(GET_GENERATION, &[0; GENERIC])))?;
     let number = answer.and_then(|message| attribute(body(&message), GENERATION_ID).and_then(big_endian));
     number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the kernel tells no generation of its rules"))
 }
@@ -130,14 +133,34 @@ pub(super) fn told(message: &Message) -> Option<Told> {
     Some(Told::In(ours.map_or(Place::Elsewhere, Place::Ours)))
 }
 
+thread_local! {
+    /// One connection for all questions: to close one right after a change of rules
+    /// takes some 15 ms, in which the kernel waits for readers of the old rules.
+    static SOCKET: RefCell<Option<Socket>> = const { RefCell::new(None) };
+}
+
+/// Asks by the connection that is there, or by a new one. After an error it is
+/// not used again: half an answer may be left in it.
+fn asking<T>(ask: impl FnOnce(&mut Socket) -> io::Result<T>) -> io::Result<T> {
+    let known = SOCKET.with(|socket| socket.borrow_mut().take());
+    let mut socket = known.map_or_else(|| Socket::open(SockProtocol::NetlinkNetFilter), Ok)?;
+    let answer = ask(&mut socket)?;
+    SOCKET.with(|kept| kept.borrow_mut().replace(socket));
+    Ok(answer)
+}
+
+/// Reads tables.
+///
+/// # Errors
+/// The kernel does not answer, or the tables change faster than they can be read.
+pub(super) fn reading<T>(read: impl FnOnce(&mut Reader<'_>) -> io::Result<T>) -> io::Result<T> {
+    asking(|socket| read(&mut Reader(socket)))
+}
+
 /// A reader of tables.
-pub(super) struct Reader(Socket);
+pub(super) struct Reader<'a>(&'a mut Socket);
 
-impl Reader {
-    pub(super) fn open() -> io::Result<Self> {
-        Socket::open(SockProtocol::NetlinkNetFilter).map(Self)
-    }
-
+impl Reader<'_> {
     /// Everything in these tables.
     pub(super) fn all(&mut self, tables: &[Table]) -> io::Result<Listing> {
         let mut listing = Listing::default();
@@ -292,9 +315,19 @@ fn element(set: &str, bytes: &[u8]) -> Option<String> {
     let key = key_text(set, key)?;
     let verdict = attribute(bytes, ELEMENT_DATA).and_then(|data| attribute(data, DATA_VERDICT));
     Some(match verdict {
-        Some(verdict) => format!("{key} : goto {}", text_of(verdict, VERDICT_CHAIN)),
+        Some(verdict) => format!("{key} : {}", verdict_text(verdict)),
         None => key,
     })
+}
+
+/// A verdict as nft would list it; ours are all `goto`.
+fn verdict_text(verdict: &[u8]) -> String {
+    match attribute(verdict, VERDICT_CODE).and_then(big_endian) {
+        Some(DROP) => "drop".to_owned(),
+        Some(ACCEPT) => "accept".to_owned(),
+        Some(JUMP) => format!("jump {}", text_of(verdict, VERDICT_CHAIN)),
+        _ => format!("goto {}", text_of(verdict, VERDICT_CHAIN)),
+    }
 }
 
 /// Sets of members hold addresses; the others hold names of interfaces.

@@ -112,6 +112,15 @@ pub trait Runner {
     /// It cannot be started, fails, or is not done by the deadline.
     fn run(&mut self, command: &Command, deadline: Deadline) -> Result<String, RunError>;
 
+    /// Runs the command until it has said all, for a caller who looks at the kernel
+    /// afterwards anyway: how it exits is not waited for unless it complains.
+    ///
+    /// # Errors
+    /// As of [`Runner::run`], as far as that can be told by then.
+    fn run_until_silent(&mut self, command: &Command, deadline: Deadline) -> Result<(), RunError> {
+        self.run(command, deadline).map(drop)
+    }
+
     /// Runs commands that do not depend on each other, side by side if it can.
     ///
     /// # Errors
@@ -155,6 +164,17 @@ impl Runner for Programs {
         self.run_one(command, deadline)
     }
 
+    /// A program closes its pipes as it ends, and its netlink socket after them, which
+    /// is where the kernel keeps it.
+    fn run_until_silent(&mut self, command: &Command, deadline: Deadline) -> Result<(), RunError> {
+        let Spoken { mut child, output: _, complaint } = self.listen_to(command, deadline)?;
+        if complaint.is_empty() {
+            thread::spawn(move || child.wait());
+            return Ok(());
+        }
+        ended(command, &mut child, complaint)
+    }
+
     /// The kernel keeps a program that has changed rules for some 15 ms after its
     /// change is done (it waits for readers of the old rules), so that one after the
     /// other costs far more than side by side.
@@ -171,6 +191,12 @@ impl Runner for Programs {
 
 impl Programs {
     fn run_one(&self, command: &Command, deadline: Deadline) -> Result<String, RunError> {
+        let Spoken { mut child, output, complaint } = self.listen_to(command, deadline)?;
+        ended(command, &mut child, complaint).map(|()| output)
+    }
+
+    /// Runs it until it has said all.
+    fn listen_to(&self, command: &Command, deadline: Deadline) -> Result<Spoken, RunError> {
         let late = || RunError::Deadline { command: command.line() };
         if deadline.has_passed() {
             return Err(late());
@@ -187,12 +213,24 @@ impl Programs {
             let _ = child.wait();
             return Err(late());
         };
-        let status = child.wait().map_err(|source| RunError::Start { program: command.program.clone(), source })?;
-        if status.success() {
-            return Ok(output);
-        }
-        Err(RunError::Failed { command: command.line(), status, stderr: complaint.trim().to_owned() })
+        Ok(Spoken { child, output, complaint })
     }
+}
+
+/// A program that has said all it has to say.
+struct Spoken {
+    child: Child,
+    output: String,
+    complaint: String,
+}
+
+/// Waits for the end, which is near.
+fn ended(command: &Command, child: &mut Child, complaint: String) -> Result<(), RunError> {
+    let status = child.wait().map_err(|source| RunError::Start { program: command.program.clone(), source })?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(RunError::Failed { command: command.line(), status, stderr: complaint.trim().to_owned() })
 }
 
 fn no_thread() -> RunError {

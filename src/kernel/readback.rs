@@ -6,7 +6,7 @@ use crate::engine::{EngineKind, Iptables, Step, Table, Tool};
 use crate::net::Family;
 
 use super::listing::Listing;
-use super::nftables::Reader;
+use super::nftables::{Reader, reading};
 use super::programs::{Command, Deadline, RunError, Runner};
 use super::support::Xtables;
 
@@ -27,6 +27,15 @@ pub fn apply(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Res
         }
     }
     Ok(())
+}
+
+/// Tells the programs, each as soon as the one before has said all: for a caller who
+/// looks at the kernel afterwards.
+///
+/// # Errors
+/// As of [`apply`], as far as that can be told by then.
+pub fn apply_unseen(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Result<(), RunError> {
+    steps.iter().try_for_each(|step| runner.run_until_silent(&command(step), deadline))
 }
 
 fn are_of_families(a: Tool, b: Tool) -> bool {
@@ -92,8 +101,8 @@ pub fn read_chains(
     }
 }
 
-fn read_tables(read: impl FnOnce(&mut Reader) -> io::Result<Listing>) -> Result<Listing, RunError> {
-    Reader::open().and_then(|mut reader| read(&mut reader)).map_err(RunError::Netlink)
+fn read_tables(read: impl FnOnce(&mut Reader<'_>) -> io::Result<Listing>) -> Result<Listing, RunError> {
+    reading(read).map_err(RunError::Netlink)
 }
 
 fn read_saved(runner: &mut dyn Runner, deadline: Deadline) -> Result<Listing, RunError> {

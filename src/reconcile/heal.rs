@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::engine::{Engine, EngineKind, Iptables, Standing, Table};
 use crate::facts::policy::{EngineChoice, UnknownPorts};
 use crate::facts::{Domain, with_source};
-use crate::kernel::{Listing, apply, bridge_netfilter_stands, read_chains};
+use crate::kernel::{Listing, apply_unseen, bridge_netfilter_stands, read_chains};
 use crate::net::IfName;
 use crate::plan::Base;
 use crate::state::BaseRecord;
@@ -49,9 +49,12 @@ impl Host {
     /// The kernel cannot be asked, or the ports cannot be closed.
     pub fn close_if_open(&mut self) -> Result<bool, Error> {
         let _lock = self.locked()?;
-        let Some(record) = self.state.base() else { return Ok(false) };
+        // Without a record of now somebody was interrupted while all was built anew,
+        // and nobody knows what stands.
+        let known = self.state.base();
+        let Some(record) = known.clone().or_else(|| self.state.last_base()) else { return Ok(false) };
         let engine = self.engine_of(record.engine);
-        if self.recorded_base_stands(engine.as_ref(), &record)? {
+        if known.is_some() && self.recorded_base_stands(engine.as_ref(), &record)? {
             return Ok(false);
         }
         self.shut(engine.as_ref(), &record)?;
@@ -64,7 +67,7 @@ impl Host {
     /// They cannot be closed.
     pub fn close_all(&mut self) -> Result<(), Error> {
         let _lock = self.locked()?;
-        let Some(record) = self.state.base() else { return Ok(()) };
+        let Some(record) = self.state.last_base() else { return Ok(()) };
         let engine = self.engine_of(record.engine);
         self.shut(engine.as_ref(), &record)
     }
@@ -152,7 +155,24 @@ impl Host {
         let standing = self.hooks_standing(engine)?;
         let steps = engine.close(&record.base, &names, &standing)?;
         self.prepare_kernel(engine)?;
-        Ok(apply(self.runner.as_mut(), &steps, self.deadline)?)
+        apply_unseen(self.runner.as_mut(), &steps, self.deadline)?;
+        self.way_stands(engine, record)
+    }
+
+    /// Whether what leads to the ports is in its place, as it is after closing. Of
+    /// the iptables engine that is ebtables alone.
+    fn way_stands(&mut self, engine: &dyn Engine, record: &BaseRecord) -> Result<(), Error> {
+        let leads = |table: Table| table.is_private() || table == Table::EbtablesNat;
+        let mut chains = engine.base_chains(&record.base)?;
+        chains.retain(|chain| leads(chain.table));
+        let mut hooks = engine.hooks();
+        hooks.retain(|(table, _)| leads(*table));
+        let mut wanted: Vec<_> = chains.iter().map(|chain| (chain.table, chain.name.to_string())).collect();
+        wanted.extend(hooks.iter().map(|(table, line)| (*table, verify::hooked_chain(line).to_owned())));
+        let listing = self.read_some(engine, &wanted)?;
+        let mut drifts = verify::chains(&listing, &chains);
+        drifts.extend(verify::hooks(&listing, &hooks));
+        drifts.first().map_or(Ok(()), |drift| Err(Error::NotApplied(drift.to_string())))
     }
 
     /// The ports that must be closed by name. Those of guarded bridges are closed as

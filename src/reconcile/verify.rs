@@ -112,7 +112,7 @@ pub(super) fn elements(listing: &Listing, expected: &[Element]) -> Vec<Drift> {
 /// Elements and chains of ours that nobody asked for.
 pub(super) fn strangers(listing: &Listing, chains: &[ChainText], expected: &[Element]) -> Vec<Drift> {
     let known: BTreeSet<_> = chains.iter().map(|chain| (chain.table, chain.name.as_str())).collect();
-    let ours = listing.chains.keys().filter(|(_, name)| name.starts_with("vg_"));
+    let ours = listing.chains.keys().filter(|(table, name)| name.starts_with("vg_") || table.is_private());
     let foreign = ours.filter(|(table, name)| !known.contains(&(*table, name.as_str())));
     let expected: BTreeSet<_> = expected.iter().collect();
     let elements = listing.elements.iter().flat_map(|(container, elements)| {

@@ -17,7 +17,7 @@ mod vlan;
 use serde::{Deserialize, Serialize};
 
 use super::xml::{self, Element};
-use super::{FactError, Placed};
+use super::{FactError, Place, Placed};
 pub use filterref::FilterRef;
 pub use interface::Interface;
 pub use kind::InterfaceKind;
@@ -57,6 +57,24 @@ impl Domain {
             interfaces: interfaces(domain)?,
             metadata_groups: metadata.map(metadata::groups).transpose()?.unwrap_or_default(),
         })
+    }
+
+    /// Whether both say the same, be it at other places: libvirt and its status
+    /// files write one domain differently.
+    pub fn says_what(&self, other: &Self) -> bool {
+        self.unplaced() == other.unplaced()
+    }
+
+    /// The same, as if it stood nowhere.
+    fn unplaced(&self) -> Self {
+        let nowhere = || Place { file: String::new(), line: 0, column: 0 };
+        let mut domain = self.clone();
+        domain.metadata_groups.iter_mut().for_each(|group| group.place = nowhere());
+        for interface in &mut domain.interfaces {
+            interface.place = nowhere();
+            interface.filterref.iter_mut().for_each(|filter| filter.place = nowhere());
+        }
+        domain
     }
 }
 

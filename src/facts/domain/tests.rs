@@ -239,3 +239,16 @@ proptest! {
         prop_assert_eq!(parse(&named(&name)).unwrap().name, name);
     }
 }
+
+#[test]
+fn a_status_file_says_what_libvirt_says_at_other_places() {
+    let domain = "<domain><name>d</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid><devices>\
+                  <interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br100'/>\
+                  <filterref filter='clean-traffic'/></interface></devices></domain>";
+    let parse = |text: String, file| Domain::parse(text, file).unwrap();
+    let (told, written) =
+        (parse(domain.to_owned(), "domain XML"), parse(format!("<domstatus>\n{domain}</domstatus>"), "d.xml"));
+    assert!(told != written && told.says_what(&written));
+    let other = parse(domain.replace("br100", "br200"), "domain XML");
+    assert!(!told.says_what(&other));
+}
