@@ -9,14 +9,17 @@
 //! ```text
 //! sources   everything that tells of a change: one poll for all
 //! wanted    what has been told and is yet to be done
+//! hear      what is news, and what is only what we did ourselves
 //! pace      how soon, when somebody changes rules faster than they are put back
 //! work      one turn: close, compare, put back
-//! journal   events, the system's log, counters
+//! journal   events, the system's log; metrics   counters
+//! guests    what libvirt tells       filters   libvirt's own rules, put back by libvirt
 //! service   readiness and watchdog, as systemd wants them
 //! ```
 
 mod filters;
 mod guests;
+mod hear;
 mod journal;
 mod metrics;
 mod pace;

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pace::Pace;
-use super::wanted::{Attack, FilterNews, Told, Wanted};
+use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
 use crate::facts::{Domain, running, with_source};
-use crate::kernel::{Deadline, Links, RuleChange, bridge_netfilter_stands};
+use crate::kernel::{Deadline, Links};
 use crate::reconcile::Host;
 use crate::state::events::Kind;
 
@@ -23,19 +23,19 @@ use crate::state::events::Kind;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The first wait after something failed; it doubles up to the longest.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// The worker.
 pub struct Worker {
     root: PathBuf,
-    wanted: Wanted,
+    pub(super) wanted: Wanted,
     pace: Pace,
-    journal: Journal,
+    pub(super) journal: Journal,
     settings: DaemonPolicy,
     /// When everything is compared although nobody told of a change.
     next_check: Instant,
     /// The number of the last change of rules that is known already.
-    seen: Option<u32>,
+    pub(super) seen: Option<u32>,
     links: Links,
     retry: Duration,
     /// In a storm: everything is closed until rules are built again.
@@ -43,7 +43,7 @@ pub struct Worker {
     has_run_programs: bool,
     /// libvirt's own rules are to be looked at, and not before this if that failed.
     wants_filters: bool,
-    filters_rest: Instant,
+    pub(super) filters_rest: Instant,
 }
 
 impl Worker {
@@ -105,37 +105,6 @@ impl Worker {
         self.has_run_programs
     }
 
-    /// Notes what was told.
-    pub fn hear(&mut self, told: Told, now: Instant) {
-        match told {
-            Told::End => {}
-            Told::Reload => {
-                self.journal.add(Kind::Noted, "looking at everything anew, as SIGHUP asks for");
-                self.wanted.look_now(now);
-            }
-            Told::Rules(changes) => self.hear_rules(&changes, now),
-            Told::RulesPerhaps if self.is_known_generation() => {}
-            Told::RulesPerhaps | Told::OldTables => {
-                self.wanted.attacked(now, None);
-                self.wanted.changed_beside(now, None);
-            }
-            // Our own write is told of, too.
-            Told::BridgeNetfilter if bridge_netfilter_stands() => {}
-            Told::BridgeNetfilter => self.wanted.attacked(now, None),
-            Told::Links => self.wanted.links = true,
-            Told::Files => self.wanted.look_soon(now),
-            Told::StatusFile(name) => drop(self.wanted.files.insert(name)),
-            Told::Running(domains) => {
-                self.wanted.running = Some(domains);
-                self.wanted.look_now(now);
-                self.wanted.changed_beside(now, None);
-            }
-            Told::Filters(news) => self.hear_filters(news, now),
-            Told::Guest(uuid, domain, event) => drop(self.wanted.guests.insert(uuid, (domain, event))),
-            Told::Note(message) => self.journal.add(Kind::Noted, message),
-        }
-    }
-
     /// Does what is due.
     pub fn act(&mut self, now: Instant) {
         self.has_run_programs = false;
@@ -167,32 +136,6 @@ impl Worker {
         mem::take(&mut self.wants_filters)
     }
 
-    /// Changes that we made, or that are older than the last comparison, are none.
-    fn hear_rules(&mut self, changes: &[RuleChange], now: Instant) {
-        let host = self.host();
-        let (tables, own) = (host.watched_tables(), host.state().authors());
-        for change in changes.iter().filter(|change| !own.contains(&change.author.pid)) {
-            if change.elsewhere || change.tables.iter().any(|table| !table.is_private()) {
-                self.wanted.changed_beside(now, Some(&change.author));
-            }
-            if !tables.is_disjoint(&change.tables) && !self.has_seen(change.generation) {
-                self.wanted.attacked(now, Some(&change.author));
-            }
-        }
-    }
-
-    fn hear_filters(&mut self, news: FilterNews, now: Instant) {
-        if !news.rebuilt.is_empty() {
-            let message = format!("libvirt has put its own rules into the kernel again: {}", news.rebuilt.join(", "));
-            self.journal.add(Kind::Healed, message);
-        }
-        if !news.problems.is_empty() {
-            // Its own tries are changes of rules, too.
-            self.filters_rest = now + LONGEST_RETRY;
-        }
-        news.problems.into_iter().for_each(|problem| self.journal.failed(problem));
-    }
-
     /// Puts back what other agents lost, as far as the policy preserves it.
     fn keep_foreign(&mut self) {
         self.has_run_programs = true;
@@ -205,15 +148,6 @@ impl Worker {
             }
             Err(error) => self.journal.failed(format!("preserved chains: {}", with_source(&error))),
         }
-    }
-
-    /// The kernel counts changes and begins anew at zero.
-    fn has_seen(&self, generation: u32) -> bool {
-        self.seen.is_some_and(|seen| generation.wrapping_sub(seen).cast_signed() <= 0)
-    }
-
-    fn is_known_generation(&self) -> bool {
-        crate::kernel::generation().is_ok_and(|now| self.seen == Some(now))
     }
 
     /// Closes the ports if they are open. In a storm they are closed anyway, for
@@ -350,7 +284,7 @@ impl Worker {
     }
 
     /// Files are read anew for each piece of work.
-    fn host(&self) -> Host {
+    pub(super) fn host(&self) -> Host {
         Host::new(&self.root, Deadline::after(PATIENCE))
     }
 }

@@ -38,6 +38,23 @@ pub fn start_broken(bench: &mut Bench) {
     daemon.stop();
 }
 
+/// A host boots, /run is empty, and the policy cannot be read: `apply --early`, which
+/// runs before libvirt, closes the bridges that were guarded last.
+pub fn early(bench: &mut Bench) {
+    let ([guest, other], [wire, other_wire]) = bench.two_running();
+    bench.assert_guarded(&guest, &wire);
+    std::fs::remove_dir_all(bench.root().join("run/virt-guard")).expect("an empty /run");
+    kernel::flush();
+    bench.broken_policy();
+    let output = virt_guard(bench, &["apply", "--early"]);
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    bench.assert_closed(&guest, &wire);
+    bench.assert_closed(&other, &other_wire);
+    bench.good_policy();
+    assert!(virt_guard(bench, &["apply", "--early"]).status.success(), "with a policy that can be read");
+    bench.assert_closed(&guest, &wire);
+}
+
 /// SIGHUP: whatever was not noticed before is now.
 pub fn reload(bench: &mut Bench) {
     let ([guest, _], [wire, _other]) = bench.two_running();

@@ -35,6 +35,7 @@ pub const ALL: &[Case] = &[
     case("a-changed-filter-needs-no-command", filters::changed),
     case("a-start-puts-back-what-was-flushed-before", life::start),
     case("a-start-with-a-broken-policy-opens-nothing", life::start_broken),
+    case("a-boot-with-a-broken-policy-closes-what-was-guarded", life::early),
     case("a-reload-finds-everything", life::reload),
     case("an-end-opens-nothing", life::end),
     case("what-was-healed-can-be-read", life::told),
