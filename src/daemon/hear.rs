@@ -43,7 +43,9 @@ impl Worker {
     fn hear_rules(&mut self, changes: &[RuleChange], now: Instant) {
         let host = self.host();
         let (tables, own) = (host.watched_tables(), host.state().authors());
-        for change in changes.iter().filter(|change| !own.contains(&change.author.pid)) {
+        let ours = |change: &&RuleChange| own.contains(&change.author.pid) || self.own == Some(change.generation);
+        let others: Vec<_> = changes.iter().filter(|change| !ours(change)).collect();
+        for change in others {
             if change.elsewhere || change.tables.iter().any(|table| !table.is_private()) {
                 self.wanted.changed_beside(now, Some(&change.author));
             }

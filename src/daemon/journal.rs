@@ -120,9 +120,9 @@ impl Journal {
     }
 }
 
-/// The last one: it is whose work was found.
+/// The first one: with it it began.
 fn author(attack: &Attack) -> Option<Author> {
-    attack.authors.last().cloned()
+    attack.authors.first().cloned()
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -14,7 +14,7 @@ use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
 use crate::facts::{Domain, running, with_source};
-use crate::kernel::{Deadline, Links};
+use crate::kernel::{Deadline, Links, generation};
 use crate::reconcile::Host;
 use crate::state::events::Kind;
 
@@ -36,6 +36,8 @@ pub struct Worker {
     next_check: Instant,
     /// The number of the last change of rules that is known already.
     pub(super) seen: Option<u32>,
+    /// The number of a change of rules that closed the ports.
+    pub(super) own: Option<u32>,
     links: Links,
     retry: Duration,
     /// In a storm: everything is closed until rules are built again.
@@ -57,6 +59,7 @@ impl Worker {
             settings: DaemonPolicy::default(),
             next_check: now,
             seen: None,
+            own: None,
             links: Links::default(),
             retry: FIRST_RETRY,
             shut: false,
@@ -158,8 +161,12 @@ impl Worker {
         let waits = self.pace.is_storm() && self.pace.free_at() > Instant::now() && !self.shut;
         let mut host = self.host();
         let mut close = || if waits { host.close_all().map(|()| true) } else { host.close_if_open() };
+        let before = generation().ok();
         // Whoever flushes in between has the program find something else than it read.
         let closed = close().or_else(|_| close());
+        // The kernel counts process ids from its own beginning, which in a container is
+        // another: so one change that we made alone is known by its number.
+        self.own = generation().ok().filter(|now| before.map(|before| before.wrapping_add(1)) == Some(*now));
         self.shut |= waits;
         match closed {
             Ok(true) if self.pace.is_storm() => self.journal.closed_again(),
@@ -174,10 +181,10 @@ impl Worker {
         self.has_run_programs = true;
         let attack = self.wanted.attack.take();
         self.wanted.look = None;
-        let running = self.wanted.running.take().unwrap_or_default();
+        let running = self.wanted.running.take();
         let begun = Instant::now();
         let mut host = self.host();
-        let healed = host.heal(&running);
+        let healed = host.heal(running.as_deref());
         let (done, cost) = (Instant::now(), begun.elapsed());
         self.seen = host.seen().filter(|_| healed.is_ok());
         self.take_settings(&host);
@@ -231,9 +238,6 @@ impl Worker {
             Ok(links) => {
                 self.links = links;
                 self.wanted.look_now(now);
-                // A tap that went and came again belongs to whom it belonged to.
-                let running = running::running(&self.root).map(|running| running.domains);
-                self.wanted.running = self.wanted.running.take().or(running.ok());
             }
             Err(error) => self.journal.failed(with_source(&error)),
         }

@@ -120,14 +120,6 @@ pub trait Runner {
     fn run_until_silent(&mut self, command: &Command, deadline: Deadline) -> Result<(), RunError> {
         self.run(command, deadline).map(drop)
     }
-
-    /// Runs commands that do not depend on each other, side by side if it can.
-    ///
-    /// # Errors
-    /// As of [`Runner::run`]: of the first one that fails. Others may have been done.
-    fn run_each(&mut self, commands: &[Command], deadline: Deadline) -> Result<(), RunError> {
-        commands.iter().try_for_each(|command| self.run(command, deadline).map(drop))
-    }
 }
 
 /// How long the list of process ids may become before it starts anew; each is
@@ -164,8 +156,8 @@ impl Runner for Programs {
         self.run_one(command, deadline)
     }
 
-    /// A program closes its pipes as it ends, and its netlink socket after them, which
-    /// is where the kernel keeps it.
+    /// A program closes its pipes as it ends, and its netlink socket after them, where
+    /// the kernel keeps it for some 15 ms: it waits for readers of the old rules.
     fn run_until_silent(&mut self, command: &Command, deadline: Deadline) -> Result<(), RunError> {
         let Spoken { mut child, output: _, complaint } = self.listen_to(command, deadline)?;
         if complaint.is_empty() {
@@ -173,19 +165,6 @@ impl Runner for Programs {
             return Ok(());
         }
         ended(command, &mut child, complaint)
-    }
-
-    /// The kernel keeps a program that has changed rules for some 15 ms after its
-    /// change is done (it waits for readers of the old rules), so that one after the
-    /// other costs far more than side by side.
-    fn run_each(&mut self, commands: &[Command], deadline: Deadline) -> Result<(), RunError> {
-        let this = &*self;
-        let results: Vec<_> = thread::scope(|scope| {
-            let run = |command| scope.spawn(move || this.run_one(command, deadline).map(drop));
-            let running: Vec<_> = commands.iter().map(run).collect();
-            running.into_iter().map(|running| running.join().unwrap_or_else(|_| Err(no_thread()))).collect()
-        });
-        results.into_iter().collect()
     }
 }
 
@@ -231,10 +210,6 @@ fn ended(command: &Command, child: &mut Child, complaint: String) -> Result<(), 
         return Ok(());
     }
     Err(RunError::Failed { command: command.line(), status, stderr: complaint.trim().to_owned() })
-}
-
-fn no_thread() -> RunError {
-    RunError::Start { program: "a thread".to_owned(), source: std::io::ErrorKind::Other.into() }
 }
 
 fn spawn(command: &Command) -> Result<Child, RunError> {

@@ -13,20 +13,12 @@ use super::support::Xtables;
 /// Seconds that iptables waits for another's lock before it gives up.
 pub(super) const LOCK_WAIT: &str = "10";
 
-/// Tells the programs, one step after the other, but for steps that are about the
-/// two families: no table has rules of both.
+/// Tells the programs, one step after the other.
 ///
 /// # Errors
 /// The first step that fails. Steps before it have been done.
 pub fn apply(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Result<(), RunError> {
-    for together in steps.chunk_by(|a, b| are_of_families(a.tool, b.tool)) {
-        let commands: Vec<_> = together.iter().map(command).collect();
-        match commands.as_slice() {
-            [command] => runner.run(command, deadline).map(drop)?,
-            commands => runner.run_each(commands, deadline)?,
-        }
-    }
-    Ok(())
+    steps.iter().try_for_each(|step| runner.run(&command(step), deadline).map(drop))
 }
 
 /// Tells the programs, each as soon as the one before has said all: for a caller who
@@ -36,10 +28,6 @@ pub fn apply(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Res
 /// As of [`apply`], as far as that can be told by then.
 pub fn apply_unseen(runner: &mut dyn Runner, steps: &[Step], deadline: Deadline) -> Result<(), RunError> {
     steps.iter().try_for_each(|step| runner.run_until_silent(&command(step), deadline))
-}
-
-fn are_of_families(a: Tool, b: Tool) -> bool {
-    matches!((a, b), (Tool::IptablesRestore(a), Tool::IptablesRestore(b)) if a != b)
 }
 
 fn command(step: &Step) -> Command {

@@ -54,7 +54,8 @@ impl Host {
         let known = self.state.base();
         let Some(record) = known.clone().or_else(|| self.state.last_base()) else { return Ok(false) };
         let engine = self.engine_of(record.engine);
-        if known.is_some() && self.recorded_base_stands(engine.as_ref(), &record)? {
+        let stands = known.is_some() && self.recorded_base_stands(engine.as_ref(), &record)?;
+        if stands || self.check_shut(engine.as_ref(), &record).is_ok() {
             return Ok(false);
         }
         self.shut(engine.as_ref(), &record)?;
@@ -72,17 +73,17 @@ impl Host {
         self.shut(engine.as_ref(), &record)
     }
 
-    /// Compares everything, and puts back what differs. `running` are guests that
-    /// run, as far as anybody asked. A broken policy is a problem and no error:
+    /// Compares everything, and puts back what differs. `running` are all guests that
+    /// run, if somebody asked: others whose ports are gone are forgotten. A broken policy is a problem and no error:
     /// what was applied last is kept in place then.
     ///
     /// # Errors
     /// The kernel could not be brought to it. Ports whose rules do not stand are
     /// closed.
-    pub fn heal(&mut self, running: &[Domain]) -> Result<Healed, Error> {
+    pub fn heal(&mut self, running: Option<&[Domain]>) -> Result<Healed, Error> {
         let _lock = self.locked()?;
         let links = self.links()?;
-        self.adopt(running, &links)?;
+        running.map_or(Ok(()), |running| self.adopt(running, &links))?;
         let (policy, engine) = match self.policy().and_then(|policy| Ok((self.engine(policy.engine)?, policy))) {
             Ok((engine, policy)) => (Ok(policy), engine),
             Err(error) => (Err(with_source(&error)), self.last_engine()?),
@@ -156,14 +157,15 @@ impl Host {
         let steps = engine.close(&record.base, &names, &standing)?;
         self.prepare_kernel(engine)?;
         apply_unseen(self.runner.as_mut(), &steps, self.deadline)?;
-        self.way_stands(engine, record)
+        self.check_shut(engine, record)
     }
 
-    /// Whether what leads to the ports is in its place, as it is after closing. Of
-    /// the iptables engine that is ebtables alone.
-    fn way_stands(&mut self, engine: &dyn Engine, record: &BaseRecord) -> Result<(), Error> {
+    /// Makes sure that what leads to the ports leads to none, as it is after closing.
+    /// Of the iptables engine that is ebtables alone.
+    fn check_shut(&mut self, engine: &dyn Engine, record: &BaseRecord) -> Result<(), Error> {
         let leads = |table: Table| table.is_private() || table == Table::EbtablesNat;
         let mut chains = engine.base_chains(&record.base)?;
+        chains.extend(engine.dispatch_chains(&self.ports_to_name(&record.base)?, None));
         chains.retain(|chain| leads(chain.table));
         let mut hooks = engine.hooks();
         hooks.retain(|(table, _)| leads(*table));

@@ -86,7 +86,7 @@ fn assert_only_expected_files(bench: &Bench, guests: &[Guest]) {
     let expected: BTreeSet<PathBuf> = guests
         .iter()
         .flat_map(|guest| [format!("guests/{}.json", guest.uuid()), format!("ports/{}.json", guest.port())])
-        .chain(["host.json".to_owned(), "base.json".to_owned()])
+        .chain(["host.json", "base.json", "authors"].map(str::to_owned))
         .map(|name| run.join(name))
         .collect();
     let mut found: BTreeSet<PathBuf> = bench.records().into_keys().collect();
