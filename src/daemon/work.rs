@@ -39,6 +39,8 @@ pub struct Worker {
     /// The number of a change of rules that closed the ports.
     pub(super) own: Option<u32>,
     links: Links,
+    /// What was to be mended and could not be; whoever began it is to blame.
+    unmended: Option<Attack>,
     retry: Duration,
     /// In a storm: everything is closed until rules are built again.
     shut: bool,
@@ -61,6 +63,7 @@ impl Worker {
             seen: None,
             own: None,
             links: Links::default(),
+            unmended: None,
             retry: FIRST_RETRY,
             shut: false,
             has_run_programs: false,
@@ -179,7 +182,8 @@ impl Worker {
     /// Compares everything and puts back what differs.
     fn look(&mut self, now: Instant) {
         self.has_run_programs = true;
-        let attack = self.wanted.attack.take();
+        let told = self.wanted.attack.take();
+        let attack = self.unmended.take().or(told);
         self.wanted.look = None;
         let running = self.wanted.running.take();
         let begun = Instant::now();
@@ -203,6 +207,7 @@ impl Worker {
             Err(error) => {
                 // Interrupted by the next change, most likely.
                 self.slow_down(attack.as_ref(), done, cost);
+                self.unmended = attack;
                 return self.try_again(with_source(&error), done);
             }
         }
