@@ -41,6 +41,28 @@ pub(super) fn exists(path: &Path) -> io::Result<bool> {
     }
 }
 
+/// The names of the files in the folder at `path` that end in `ending`, sorted;
+/// none if there is no folder. Names that begin with `.` are left out.
+///
+/// # Errors
+/// The folder is there and cannot be listed, or a name is not UTF-8.
+pub(super) fn names(path: &Path, ending: &str) -> io::Result<Vec<String>> {
+    if !exists(path)? {
+        return Ok(Vec::new());
+    }
+    let mut names = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let name = entry?.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.ends_with(ending.as_bytes()) && !bytes.starts_with(b".") {
+            let not_text = |name| io::Error::other(format!("the name of {name:?} is not UTF-8"));
+            names.push(name.into_string().map_err(not_text)?);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Where the file that the operator knows as `name`, an absolute path, lies below `root`.
 pub(super) fn below(root: &Path, name: &str) -> PathBuf {
     root.join(name.trim_start_matches('/'))

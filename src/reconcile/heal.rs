@@ -55,7 +55,7 @@ impl Host {
         let Some(record) = known.clone().or_else(|| self.state.last_base()) else { return Ok(false) };
         let engine = self.engine_of(record.engine);
         let stands = known.is_some() && self.recorded_base_stands(engine.as_ref(), &record)?;
-        if stands || self.check_shut(engine.as_ref(), &record).is_ok() {
+        if stands || self.is_shut(engine.as_ref(), &record)? {
             return Ok(false);
         }
         self.shut(engine.as_ref(), &record)?;
@@ -158,6 +158,18 @@ impl Host {
         self.prepare_kernel(engine)?;
         apply_unseen(self.runner.as_mut(), &steps, self.deadline)?;
         self.check_shut(engine, record)
+    }
+
+    /// Whether the ports are closed already, rule by rule as that was recorded. Of
+    /// nftables it cannot be told: what leads to ports are elements there.
+    fn is_shut(&mut self, engine: &dyn Engine, record: &BaseRecord) -> Result<bool, Error> {
+        if engine.kind() == EngineKind::Nftables || self.check_shut(engine, record).is_err() {
+            return Ok(false);
+        }
+        let mut lines = record.lines.clone();
+        lines.0.retain(|(table, _), _| *table == Table::EbtablesNat);
+        let listing = self.read_some(engine, &lines.0.keys().cloned().collect::<Vec<_>>())?;
+        Ok(!lines.0.is_empty() && verify::recorded(&listing, &lines).is_empty())
     }
 
     /// Makes sure that what leads to the ports leads to none, as it is after closing.

@@ -17,15 +17,18 @@ mod query;
 mod verify;
 mod whole;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
 use crate::engine::{Engine, EngineKind, Inexpressible, Iptables, Nftables};
 use crate::facts::policy::{EngineChoice, Policy, PolicyError};
 use crate::facts::{FactError, Surroundings};
+use crate::kernel::saved::{Saved, save};
 use crate::kernel::{
     Capabilities, Deadline, Links, Listing, Netlink, Probe, Programs, RunError, Runner, generation, probe, read_all,
 };
+use crate::net::Family;
 use crate::plan::PlanError;
 use crate::state::State;
 
@@ -195,6 +198,22 @@ impl Host {
         self.seen = generation().ok();
         let xtables = self.capabilities().xtables;
         Ok(read_all(self.runner.as_mut(), engine, xtables, self.deadline)?)
+    }
+
+    /// What iptables and ip6tables hold in these families; `what` is in there.
+    ///
+    /// # Errors
+    /// A program fails, or its tables cannot be read.
+    fn saved(&mut self, families: &BTreeSet<Family>, what: &str) -> Result<BTreeMap<Family, Saved>, Error> {
+        let mut standing = BTreeMap::new();
+        for family in families {
+            let saved = save(self.runner.as_mut(), *family, self.deadline)?;
+            if let Some(reason) = &saved.unreadable {
+                return Err(Error::NotApplied(format!("{what} of {family} cannot be read: {reason}")));
+            }
+            standing.insert(*family, saved);
+        }
+        Ok(standing)
     }
 
     /// The engine that the configuration and this kernel agree on.

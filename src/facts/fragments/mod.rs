@@ -7,11 +7,10 @@
 mod parse;
 mod values;
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::file::{self, below, exists};
+use super::file::{self, below};
 use super::policy::{PolicyError, XtTable};
 use super::{FactError, Place};
 use crate::net::Family;
@@ -73,7 +72,7 @@ pub enum End {
 /// # Errors
 /// The first file that cannot be read, or the first mistake.
 pub fn load(root: &Path) -> Result<Vec<Fragment>, PolicyError> {
-    let names = names(root).map_err(io_error(FOLDER))?;
+    let names = file::names(&below(root, FOLDER), ".rules").map_err(io_error(FOLDER))?;
     names.iter().map(|name| fragment(root, &format!("{FOLDER}/{name}"))).collect()
 }
 
@@ -83,24 +82,6 @@ fn fragment(root: &Path, name: &str) -> Result<Fragment, PolicyError> {
         .map_err(|_| FactError::new(Place { file: name.to_owned(), line: 1, column: 1 }, "invalid UTF-8"))?;
     let family = if name.ends_with(".v6.rules") { Family::V6 } else { Family::V4 };
     Ok(parse::fragment(name, &text, family)?)
-}
-
-fn names(root: &Path) -> io::Result<Vec<String>> {
-    let folder = below(root, FOLDER);
-    if !exists(&folder)? {
-        return Ok(Vec::new());
-    }
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let bytes = name.as_encoded_bytes();
-        if bytes.ends_with(b".rules") && !bytes.starts_with(b".") {
-            let not_text = |name| io::Error::other(format!("the name of {name:?} is not UTF-8"));
-            names.push(name.into_string().map_err(not_text)?);
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 fn io_error(name: &str) -> impl FnOnce(io::Error) -> PolicyError {

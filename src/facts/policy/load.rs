@@ -3,7 +3,6 @@
 //! In: the root of the file system. Out: the texts, each under the name the
 //! operator knows. Nothing is written, and no text is understood here.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -30,28 +29,9 @@ pub struct Files {
 pub fn files(root: &Path) -> Result<Files, PolicyError> {
     let present = exists(&below(root, SETTINGS)).map_err(io_error(SETTINGS))?;
     let settings = present.then(|| read(root, SETTINGS)).transpose()?;
-    let names = names(root).map_err(io_error(FOLDER))?;
+    let names = file::names(&below(root, FOLDER), ".toml").map_err(io_error(FOLDER))?;
     let folder = names.iter().map(|name| read(root, &format!("{FOLDER}/{name}"))).collect::<Result<_, _>>()?;
     Ok(Files { settings, folder })
-}
-
-/// The names of the policy files in the folder, sorted.
-fn names(root: &Path) -> io::Result<Vec<String>> {
-    let folder = below(root, FOLDER);
-    if !exists(&folder)? {
-        return Ok(Vec::new());
-    }
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let name = entry?.file_name();
-        let policy = |name: &[u8]| name.ends_with(b".toml") && !name.starts_with(b".");
-        if policy(name.as_encoded_bytes()) {
-            let not_text = |name| io::Error::other(format!("the name of {name:?} is not UTF-8"));
-            names.push(name.into_string().map_err(not_text)?);
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 /// Reads the file that the operator knows as `name`.
@@ -77,6 +57,7 @@ mod tests {
 
     use super::super::Policy;
     use super::*;
+    use std::fs;
 
     /// A root with the policy folder and these files in `/etc/virt-guard`.
     fn root(files: &[(&str, &[u8])]) -> tempfile::TempDir {

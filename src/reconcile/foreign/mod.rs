@@ -21,7 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::engine::{Step, Tool};
 use crate::facts::policy::{Policy, XtTable};
 use crate::kernel::apply;
-use crate::kernel::saved::{Saved, SavedTable, save};
+use crate::kernel::saved::{Saved, SavedTable};
 use crate::net::Family;
 use crate::state::{Preserved, PreservedChain, PreservedTable};
 
@@ -163,18 +163,8 @@ impl Host {
     }
 
     fn foreign(&mut self, policy: &Policy) -> Result<Standing, Error> {
-        let mut standing = Standing::new();
-        for family in Family::BOTH {
-            if !policy.preserve.iter().any(|entry| entry.families.contains(&family)) {
-                continue;
-            }
-            let saved = save(self.runner.as_mut(), family, self.deadline)?;
-            if let Some(reason) = &saved.unreadable {
-                return Err(Error::NotApplied(format!("preserved chains of {family} cannot be read: {reason}")));
-            }
-            standing.insert(family, saved);
-        }
-        Ok(standing)
+        let families = policy.preserve.iter().flat_map(|entry| entry.families.iter().copied()).collect();
+        self.saved(&families, "preserved chains")
     }
 
     /// Remembers what stands, and what left with its guest.

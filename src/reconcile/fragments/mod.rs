@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use crate::engine::{Step, Tool};
 use crate::facts::domain::Uuid;
 use crate::facts::fragments::{Fragment, Values, load};
-use crate::kernel::saved::{Saved, save, test};
+use crate::kernel::saved::{Saved, test};
 use crate::kernel::{RunError, apply};
 use crate::net::{Family, IfName};
 use crate::plan::fragment_chains;
@@ -154,18 +154,7 @@ impl Host {
 
     /// What stands in the families that are concerned.
     fn fragments_standing(&mut self, works: &[Work]) -> Result<Standing, Error> {
-        let mut standing = Standing::new();
-        for family in Family::BOTH {
-            if !works.iter().any(|work| work.families().any(|of| of == family)) {
-                continue;
-            }
-            let saved = save(self.runner.as_mut(), family, self.deadline)?;
-            if let Some(reason) = &saved.unreadable {
-                return Err(Error::NotApplied(format!("the tables of {family} cannot be read: {reason}")));
-            }
-            standing.insert(family, saved);
-        }
-        Ok(standing)
+        self.saved(&works.iter().flat_map(Work::families).collect(), "the tables")
     }
 
     /// Whether iptables takes it all, of what does not stand already.

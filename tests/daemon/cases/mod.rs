@@ -29,6 +29,7 @@ pub const ALL: &[Case] = &[
     case("a-tap-plugged-in-later-is-closed-from-its-first-frame", plugged::closed),
     case("a-tap-that-comes-again-is-guarded", plugged::again),
     case("a-flush-while-rules-cannot-be-built-leaves-all-closed", unable::flushed).only(Iptables),
+    case("closed-ports-that-somebody-opens-are-closed-again", unable::opened),
     case("a-changed-policy-needs-no-command", policy::followed),
     case("a-broken-policy-changes-nothing-and-says-why", policy::broken),
     case("a-lease-opens-the-guest-that-waits-for-it", filters::lease),

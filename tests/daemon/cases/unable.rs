@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use nix::mount::{MsFlags, mount, umount};
+use virt_guard::engine::EngineKind;
 
 use crate::daemon::{Daemon, eventually, settles};
 use crate::events::Events;
@@ -43,4 +44,36 @@ pub fn flushed(bench: &mut Bench) {
     kernel::flush();
     settles(bench, "the program works again", &guests, &wires);
     daemon.stop();
+}
+
+/// Somebody puts an accept in the place of one of the rules that close all ports:
+/// there are as many as before, and they are not closed any more.
+pub fn opened(bench: &mut Bench) {
+    let ([guest, other], [wire, other_wire]) = bench.two_running();
+    let closes = |bench: &Bench| bench.host().close_if_open().expect("closed");
+    kernel::flush();
+    assert!(closes(bench), "flushed ports are open");
+    bench.assert_closed(&guest, &wire);
+    replace_a_rule(bench.engine);
+    assert!(closes(bench), "the ports were opened");
+    bench.assert_closed(&guest, &wire);
+    bench.assert_closed(&other, &other_wire);
+}
+
+fn replace_a_rule(engine: EngineKind) {
+    for chain in ["vg_from", "vg_to"] {
+        match engine {
+            EngineKind::Iptables => {
+                kernel::told("ebtables", &["-t", "nat", "-D", chain, "1"], "");
+                kernel::told("ebtables", &["-t", "nat", "-I", chain, "1", "-j", "ACCEPT"], "");
+            }
+            EngineKind::Nftables => {
+                let listing = kernel::told("nft", &["-a", "list", "chain", "bridge", "virt_guard", chain], "");
+                let (_, handle) = listing.trim_end().rsplit_once("# handle ").expect("a rule");
+                let handle: String = handle.chars().take_while(char::is_ascii_digit).collect();
+                let text = format!("replace rule bridge virt_guard {chain} handle {handle} accept");
+                kernel::told("nft", &["-f", "-"], &text);
+            }
+        }
+    }
 }
