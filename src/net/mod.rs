@@ -4,6 +4,7 @@
 //! canonical text. Nothing here knows what a guest, a rule or a program is.
 
 mod ethernet;
+mod flow;
 mod ifname;
 mod ip;
 mod mac;
@@ -11,6 +12,7 @@ mod pattern;
 mod protocol;
 
 pub use ethernet::EtherType;
+pub use flow::{Detail, Flow, Tuple};
 pub use ifname::{BridgePattern, IfName};
 pub use ip::{Direction, Family, host_net, parse_net};
 pub use mac::Mac;

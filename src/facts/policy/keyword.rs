@@ -79,6 +79,28 @@ keywords! {
     }
 }
 
+keywords! {
+    /// How the network learns that a floating IP is reached at this host.
+    Announce is "announce" {
+        /// The address is put on the interface.
+        Address = "address",
+        /// The host answers ARP and neighbour solicitations for it (proxy).
+        Proxy = "proxy",
+        /// It does not: a router sends it here.
+        None = "none",
+    }
+}
+
+keywords! {
+    /// What becomes of a TCP or SCTP packet of no known connection that begins none.
+    MidStream is "mid-stream" {
+        /// It is dropped, so that a connection that was cut stays cut.
+        Drop = "drop",
+        /// The rules decide, as with the first packet of a connection.
+        Accept = "accept",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,6 +16,7 @@ mod group;
 mod guest;
 mod keyword;
 mod load;
+mod nat;
 mod preserve;
 mod raw;
 mod settings;
@@ -31,7 +32,10 @@ use super::{FactError, Place, Placed};
 
 pub use group::{Group, GroupName, GroupRule, Peer};
 pub use guest::{Glob, GuestEntry, GuestMatcher};
-pub use keyword::{AntiSpoofing, EngineChoice, Guard, MetadataGroups, Reject, Unguardable, UnknownPorts};
+pub use keyword::{
+    Announce, AntiSpoofing, EngineChoice, Guard, MetadataGroups, MidStream, Reject, Unguardable, UnknownPorts,
+};
+pub use nat::{FloatingIp, Forward, NatPolicy};
 pub use preserve::{ChainGlob, Preserve, XtTable};
 pub use settings::{
     BridgePolicy, DaemonPolicy, EtherTypes, GuestDefaults, HostAllow, HostPolicy, HostService, Marks, Uplinks,
@@ -60,6 +64,12 @@ pub struct Policy {
     pub entries: Vec<GuestEntry>,
     /// Chains of others that are put back when they are lost.
     pub preserve: Vec<Preserve>,
+    /// What holds for every address that leads to a guest.
+    pub nat: NatPolicy,
+    /// The floating IPs; no address is there twice.
+    pub floating: Vec<FloatingIp>,
+    /// The forwarded ports; no two overlap.
+    pub forwards: Vec<Forward>,
 }
 
 impl Policy {
@@ -89,6 +99,9 @@ impl Default for Policy {
             groups: BTreeMap::new(),
             entries: Vec::new(),
             preserve: Vec::new(),
+            nat: NatPolicy::default(),
+            floating: Vec::new(),
+            forwards: Vec::new(),
         }
     }
 }

@@ -11,7 +11,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
-use super::{EngineChoice, GroupName, Guard, GuestMatcher, MetadataGroups, Reject, Unguardable, UnknownPorts};
+use super::{
+    EngineChoice, GroupName, Guard, GuestMatcher, MetadataGroups, MidStream, Reject, Unguardable, UnknownPorts,
+};
 use crate::net::{Family, Mac};
 
 /// A list of texts with their places.
@@ -79,6 +81,7 @@ pub struct RawDefaults {
     pub metadata_groups: Option<MetadataGroups>,
     pub reject: Option<Reject>,
     pub unguardable: Option<Unguardable>,
+    pub mid_stream: Option<MidStream>,
 }
 
 /// `[daemon]`.

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{AntiSpoofing, GroupName, Guard, MetadataGroups, Place, Placed, Reject, Unguardable, UnknownPorts};
+use super::{
+    AntiSpoofing, GroupName, Guard, MetadataGroups, MidStream, Place, Placed, Reject, Unguardable, UnknownPorts,
+};
 use crate::net::{BridgePattern, EtherType, IfName, PortRange, Protocol, ValueError, serde_as_text};
 
 /// Five adjacent bits of the packet mark (`nfmark`), which nothing else on the
@@ -247,6 +249,8 @@ pub struct GuestDefaults {
     pub reject: Reject,
     /// What to do with interfaces that cannot be guarded.
     pub unguardable: Unguardable,
+    /// What becomes of packets that belong to no known connection and begin none.
+    pub mid_stream: MidStream,
 }
 
 impl Default for GuestDefaults {
@@ -261,6 +265,7 @@ impl Default for GuestDefaults {
             metadata_groups: MetadataGroups::Ignore,
             reject: Reject::Refuse,
             unguardable: Unguardable::Refuse,
+            mid_stream: MidStream::Drop,
         }
     }
 }

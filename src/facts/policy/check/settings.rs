@@ -128,6 +128,7 @@ fn guests(source: &Source, raw: &RawDefaults) -> Result<GuestDefaults, FactError
         metadata_groups: raw.metadata_groups.unwrap_or(default.metadata_groups),
         reject: raw.reject.unwrap_or(default.reject),
         unguardable: raw.unguardable.unwrap_or(default.unguardable),
+        mid_stream: raw.mid_stream.unwrap_or(default.mid_stream),
     })
 }
 
