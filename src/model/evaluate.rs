@@ -10,9 +10,11 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::field::{CtState, CtWay, Field, Match, Sense, SetEnd, SetName, State, StpAddress, StpNumber};
-use super::packet::{Arp, ArpAddresses, Bpdu, ConnState, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
+use super::packet::{
+    Arp, ArpAddresses, Bpdu, ConnState, Head, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan,
+};
 use super::rule::{Layer, Origin, Rule, Scope, Target, Verdict, Wall};
-use crate::net::{Direction, IcmpType, PortRange};
+use crate::net::{Direction, IcmpType, PortRange, Protocol};
 
 /// Who is in which group, by address, and what is in the operator's sets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -150,6 +152,7 @@ fn has(field: &Field, members: &Members, packet: &Packet) -> Option<bool> {
         Field::State(state) => ip.is_some() && state_is(*state, packet.state),
         Field::CtState(states) => ip.is_some() && states.iter().any(|state| ct_state_is(*state, packet.state)),
         Field::CtWay(way) => is_tracked(packet) && (*way == CtWay::Reply) == packet.is_reply,
+        Field::MidStream(protocol) => packet.state == ConnState::New && !opens(ip?, *protocol)?,
         Field::ConnectionsAbove(limit) => is_tracked(packet) && packet.connections > *limit,
         Field::IpSet(name, ends) => members.ipset_contains(name, ends, ip?),
         field => return arp_has(field, packet.arp()?),
@@ -245,7 +248,15 @@ fn state_is(state: State, packet: ConnState) -> bool {
 
 fn tcp(ip: &IpPacket) -> Option<Tcp> {
     match ip.transport {
-        Transport::Ports { protocol: crate::net::Protocol::TCP, tcp, .. } => Some(tcp),
+        Transport::Ports { head: Head::Tcp(tcp), .. } => Some(tcp),
+        _ => None,
+    }
+}
+
+/// Whether a connection of this protocol begins with the packet, if it is of it.
+fn opens(ip: &IpPacket, wanted: Protocol) -> Option<bool> {
+    match ip.transport {
+        Transport::Ports { protocol, head, .. } if protocol == wanted => Some(head.opens()),
         _ => None,
     }
 }

@@ -185,6 +185,9 @@ pub enum Field {
     CtState(Vec<CtState>),
     /// The packet's way within its connection.
     CtWay(CtWay),
+    /// The packet is the first that conntrack sees of a connection of this protocol,
+    /// TCP or SCTP, and does not begin one.
+    MidStream(Protocol),
     /// More connections than this have the packet's source address.
     ConnectionsAbove(u32),
     /// The packet's ends are in a set of the operator's (ipset(8)).

@@ -1,8 +1,9 @@
 //! What guests may reach on the host itself.
 
-use crate::facts::policy::{HostPolicy, HostService};
+use crate::facts::policy::{HostService, MidStream, Policy};
 use crate::net::{Direction, Family, IcmpType, PortRange, Protocol};
 
+use super::connection::mid_stream_rules;
 use super::field::Field;
 use super::groups::state_rules;
 use super::guards::{dhcp_ports, icmpv6};
@@ -19,11 +20,14 @@ const ECHO: [(Family, u8); 2] = [(Family::V4, 8), (Family::V6, 128)];
 ///
 /// It is one for all guests, and only packets that came from a guest's port
 /// meet it.
-pub fn host_wall(policy: &HostPolicy) -> Wall {
+pub fn host_wall(policy: &Policy) -> Wall {
     let mut rules: Vec<Rule> = Family::BOTH.into_iter().flat_map(state_rules).collect();
+    if policy.guests.mid_stream == MidStream::Drop {
+        rules.extend(mid_stream_rules());
+    }
     let discovery = Origin::built_in("neighbour discovery");
     rules.extend(DISCOVERY.map(|kind| icmpv6(kind, [], Verdict::Accept, &discovery)));
-    for allowed in &policy.allow {
+    for allowed in &policy.host.allow {
         let label = format!("host allows {}", allowed.service);
         let origin = Origin { label, place: allowed.place.clone() };
         rules.extend(Family::BOTH.into_iter().flat_map(|family| service(allowed.service, family, &origin)));

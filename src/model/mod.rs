@@ -5,6 +5,7 @@
 //! [`evaluate()`], which is the executable specification of them all. Nothing
 //! here knows nftables, iptables, chains or names of chains.
 
+mod connection;
 mod evaluate;
 mod field;
 mod groups;
@@ -16,11 +17,14 @@ mod packet;
 mod resolve;
 mod rule;
 
+pub use connection::MID_STREAM;
 pub use evaluate::{Decision, Members, evaluate, evaluate_walls};
 pub use field::{CtState, CtWay, Field, Match, Sense, SetEnd, SetName, State, StpAddress, StpNumber};
 pub use guest::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, quarantine};
 pub use host::host_wall;
 pub use nwfilter::{FilterWalls, Filters, compile_filters, reject_verdict};
-pub use packet::{Arp, ArpAddresses, Bpdu, ConnState, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
+pub use packet::{
+    Arp, ArpAddresses, Bpdu, ConnState, Head, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan,
+};
 pub use resolve::{ResolveError, resolve};
 pub use rule::{Branch, Layer, Origin, Rule, Scope, Target, Verdict, Wall};

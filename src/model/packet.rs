@@ -4,6 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::net::{EtherType, Family, Mac, Protocol};
 
+/// The flag of a connection's first segment (RFC 9293).
+const SYN: u8 = 0x02;
+/// FIN, SYN, RST and ACK, of which the first segment has SYN alone.
+const OPENING: u8 = 0x17;
+/// The chunk that begins an association (RFC 9260, section 3.3.2).
+const INIT: u8 = 1;
+
 /// What conntrack says of the connection that a packet belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConnState {
@@ -94,6 +101,37 @@ pub struct Tcp {
     pub option: Option<u8>,
 }
 
+/// What rules see of the transport beside its ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Head {
+    /// The header of a TCP segment.
+    Tcp(Tcp),
+    /// The type of the first chunk of an SCTP packet (RFC 9260, section 3.2).
+    Sctp(u8),
+    /// Nothing: UDP has no more.
+    Plain,
+}
+
+impl Head {
+    /// The head with which a connection of `protocol` begins.
+    pub const fn opening(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::TCP => Self::Tcp(Tcp { flags: SYN, option: None }),
+            Protocol::SCTP => Self::Sctp(INIT),
+            _ => Self::Plain,
+        }
+    }
+
+    /// Whether a connection begins so. What has no beginning may begin at any time.
+    pub const fn opens(self) -> bool {
+        match self {
+            Self::Tcp(tcp) => tcp.flags & OPENING == SYN,
+            Self::Sctp(chunk) => chunk == INIT,
+            Self::Plain => true,
+        }
+    }
+}
+
 /// What an IP packet carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -105,8 +143,8 @@ pub enum Transport {
         source: u16,
         /// Destination port.
         destination: u16,
-        /// The rest of a TCP header; nothing for the others.
-        tcp: Tcp,
+        /// What else is seen of it.
+        head: Head,
     },
     /// ICMP in an IPv4 packet, ICMPv6 in an IPv6 packet.
     Icmp(IcmpMessage),

@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::facts::domain::{Domain, FilterRef, Interface, InterfaceKind, VlanMode};
-use crate::facts::policy::{AntiSpoofing, Group, GroupName, Guard, GuestEntry, MetadataGroups, Policy, Unguardable};
+use crate::facts::policy::{
+    AntiSpoofing, Group, GroupName, Guard, GuestEntry, MetadataGroups, MidStream, Policy, Unguardable,
+};
 use crate::facts::{FactError, Place, Placed, Surroundings};
 use crate::net::Family;
 
+use super::connection;
 use super::field::SetName;
 use super::groups;
 use super::guards::{self, Identity};
@@ -63,7 +66,7 @@ impl Resolver<'_> {
         let compiled = self.compile(&filters, &addresses)?;
         identity.tagged = compiled.tagged;
         let guarding = match obstacle(interface) {
-            None => Guarding::Walls(walls(&identity, compiled.walls, &groups, metadata)),
+            None => Guarding::Walls(walls(&identity, self.stateful(compiled.walls, &groups, metadata))),
             Some(reason) if demand == Demand::Guarded => return Err(refusal(interface, &reason)),
             Some(reason) => Guarding::Impossible(reason),
         };
@@ -79,6 +82,21 @@ impl Resolver<'_> {
             demand,
             guarding,
         })
+    }
+
+    /// The walls in which connections matter. A guest without any may be a router that
+    /// sees one way of a connection only.
+    fn stateful(&self, filters: Vec<Wall>, groups: &[&Group], metadata: &[&Group]) -> Vec<Wall> {
+        let mut walls = filters;
+        for (layer, groups) in [(Layer::Groups, groups), (Layer::Metadata, metadata)] {
+            if !groups.is_empty() {
+                walls.extend(groups::walls(layer, groups));
+            }
+        }
+        if !walls.is_empty() && self.policy.guests.mid_stream == MidStream::Drop {
+            walls.splice(0..0, connection::walls());
+        }
+        walls
     }
 
     /// The filters with what is known of the interface; its address, if nobody
@@ -172,15 +190,8 @@ fn metadata_groups<'a>(policy: &'a Policy, domain: &Domain) -> Result<Vec<&'a Gr
     domain.metadata_groups.iter().map(find).collect()
 }
 
-fn walls(identity: &Identity, filters: Vec<Wall>, groups: &[&Group], metadata: &[&Group]) -> Vec<Wall> {
-    let mut walls = guards::walls(identity);
-    walls.extend(filters);
-    for (layer, groups) in [(Layer::Groups, groups), (Layer::Metadata, metadata)] {
-        if !groups.is_empty() {
-            walls.extend(groups::walls(layer, groups));
-        }
-    }
-    walls
+fn walls(identity: &Identity, stateful: Vec<Wall>) -> Vec<Wall> {
+    guards::walls(identity).into_iter().chain(stateful).collect()
 }
 
 fn members(groups: &[GroupName], addresses: &[IpAddr]) -> Vec<(SetName, IpAddr)> {

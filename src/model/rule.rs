@@ -24,6 +24,8 @@ pub enum Layer {
     Address,
     /// Whose IPv6 address a neighbour advertisement claims.
     Neighbour,
+    /// Whether it belongs to a connection, or begins one.
+    Connection,
     /// nwfilter rules about IP packets: tcp, udp, …, all.
     Ip,
     /// Security groups of the policy.
@@ -41,6 +43,7 @@ impl fmt::Display for Layer {
             Self::Ethernet => "ethernet",
             Self::Address => "address",
             Self::Neighbour => "neighbour",
+            Self::Connection => "connection",
             Self::Ip => "ip",
             Self::Groups => "groups",
             Self::Metadata => "metadata",

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::Chain;
 use super::name::Name;
-use crate::facts::policy::{Marks, UnknownPorts};
+use crate::facts::policy::{Marks, MidStream, UnknownPorts};
 use crate::model::{SetName, Wall};
 use crate::net::{BridgePattern, Direction, IfName};
 
@@ -33,6 +33,8 @@ pub struct Base {
     pub open: BTreeSet<IfName>,
     /// The bits of the packet mark that are ours.
     pub marks: Marks,
+    /// Whether packets that begin no connection are told from those that do.
+    pub mid_stream: MidStream,
     /// The wall between the guests and the host.
     pub host: Chain,
     /// The sets that rules refer to.

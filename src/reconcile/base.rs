@@ -22,7 +22,8 @@ pub(super) fn base(policy: &Policy, links: &Links, names: BridgeNames) -> Base {
         foreign: BTreeSet::new(),
         open: BTreeSet::new(),
         marks: policy.marks,
-        host: Base::host_chain(&host_wall(&policy.host)),
+        mid_stream: policy.guests.mid_stream,
+        host: Base::host_chain(&host_wall(policy)),
         sets: sets(policy),
     };
     base.uplinks.extend(listed_uplinks(policy));

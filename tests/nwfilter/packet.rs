@@ -1,6 +1,6 @@
 //! Frames as the model sees them.
 
-use virt_guard::model::{self, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
+use virt_guard::model::{self, Head, IcmpMessage, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
 use virt_guard::net::{EtherType, Protocol};
 
 use super::frame::{Arp, Body, Bpdu, Frame, Ip, L4};
@@ -77,12 +77,12 @@ fn ip(ip: &Ip) -> IpPacket {
 
 fn transport(l4: &L4) -> Transport {
     let ports =
-        |protocol, [source, destination]: [u16; 2], tcp| Transport::Ports { protocol, source, destination, tcp };
+        |protocol, [source, destination]: [u16; 2], head| Transport::Ports { protocol, source, destination, head };
     match l4 {
-        L4::Tcp(both, flags, option) => ports(Protocol::TCP, *both, Tcp { flags: *flags, option: *option }),
-        L4::Udp(protocol, both) if *protocol == Protocol::UDP => ports(*protocol, *both, Tcp::default()),
+        L4::Tcp(both, flags, option) => ports(Protocol::TCP, *both, Head::Tcp(Tcp { flags: *flags, option: *option })),
+        L4::Udp(protocol, both) if *protocol == Protocol::UDP => ports(*protocol, *both, Head::Plain),
         L4::Udp(protocol, _) => Transport::Other(*protocol),
-        L4::Sctp(both, _) => ports(Protocol::SCTP, *both, Tcp::default()),
+        L4::Sctp(both, chunk) => ports(Protocol::SCTP, *both, Head::Sctp(*chunk)),
         L4::Icmp(number, code, _) => Transport::Icmp(IcmpMessage { number: *number, code: *code, target: None }),
         L4::Neighbour(number, target) => {
             Transport::Icmp(IcmpMessage { number: *number, code: 0, target: Some(*target) })

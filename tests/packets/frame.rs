@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use virt_guard::model::{self, ConnState, IcmpMessage, IpPacket, Packet, Payload, Transport};
+use virt_guard::model::{self, ConnState, Head, IcmpMessage, IpPacket, Packet, Payload, Transport};
 use virt_guard::net::{EtherType, Family, Mac, Protocol};
 
 /// A frame.
@@ -161,11 +161,14 @@ fn payload(body: &Body) -> Payload {
 
 fn transport(l4: &L4) -> Transport {
     let ports =
-        |protocol, source, destination| Transport::Ports { protocol, source, destination, tcp: model::Tcp::default() };
+        |protocol, [source, destination]: [u16; 2], head| Transport::Ports { protocol, source, destination, head };
     match l4 {
-        L4::Tcp(source, destination, ..) => ports(Protocol::TCP, *source, *destination),
-        L4::Udp(source, destination) => ports(Protocol::UDP, *source, *destination),
-        L4::Sctp(source, destination, ..) => ports(Protocol::SCTP, *source, *destination),
+        L4::Tcp(source, destination, flags, _) => {
+            let tcp = model::Tcp { flags: *flags, option: None };
+            ports(Protocol::TCP, [*source, *destination], Head::Tcp(tcp))
+        }
+        L4::Udp(source, destination) => ports(Protocol::UDP, [*source, *destination], Head::Plain),
+        L4::Sctp(source, destination, _, chunk) => ports(Protocol::SCTP, [*source, *destination], Head::Sctp(*chunk)),
         L4::Icmp(number, code, _, body) => {
             Transport::Icmp(IcmpMessage { number: *number, code: *code, target: target(*number, body) })
         }

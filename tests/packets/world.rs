@@ -142,7 +142,7 @@ impl Model {
                 interface.members.into_iter().for_each(|(set, address)| members.insert(set, address));
             }
         }
-        Ok(Self { host: host_wall(&policy.host), policy, walls, members })
+        Ok(Self { host: host_wall(&policy), policy, walls, members })
     }
 }
 

@@ -152,7 +152,7 @@ fn decide(policy: &Policy, ends: &Ends<'_>, members: &Members, packet: &Packet) 
             return Decision { verdict: Verdict::Accept, layer: None, origin };
         }
     };
-    let host = ends.to_host.then(|| host_wall(&policy.host));
+    let host = ends.to_host.then(|| host_wall(policy));
     let walls = own.iter().filter(|wall| wall.direction == ends.direction).chain(&host);
     evaluate_walls(walls, members, packet)
 }

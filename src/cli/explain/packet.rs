@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::exit::Usage;
 use super::ends::Ends;
 use super::{Explain, IpAddr, Mac, Packet};
-use crate::model::{ConnState, IcmpMessage, IpPacket, Payload, Tcp, Transport};
+use crate::model::{ConnState, Head, IcmpMessage, IpPacket, Payload, Transport};
 use crate::net::{Family, IcmpType, Protocol};
 
 /// The first of the ports that systems take for connections of their own (RFC 6335).
@@ -17,9 +17,6 @@ const EPHEMERAL: u16 = 49152;
 const SOME_STATION: Mac = Mac::new([0x02, 0, 0, 0, 0, 0x01]);
 /// Neighbour advertisement (RFC 4861), whose target is the sender unless it lies.
 const ADVERTISEMENT: u8 = 136;
-
-/// The flag of a connection's first segment (RFC 9293).
-const SYN: u8 = 2;
 
 /// What conntrack says of a packet's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -84,15 +81,9 @@ impl Explain {
             protocol,
             source: self.source_port.unwrap_or(EPHEMERAL),
             destination,
-            tcp: first_segment(protocol),
+            head: Head::opening(protocol),
         })
     }
-}
-
-/// The first segment of a connection, if it is TCP.
-fn first_segment(protocol: Protocol) -> Tcp {
-    let flags = if protocol == Protocol::TCP { SYN } else { 0 };
-    Tcp { flags, option: None }
 }
 
 /// The message; an echo request if none is said.
@@ -237,8 +228,8 @@ mod tests {
     #[test]
     fn ports_are_those_of_the_words_and_an_ephemeral_source() {
         let ip = *packet("--protocol tcp --port 80", "10.0.0.1").unwrap().ip().unwrap();
-        let tcp = Tcp { flags: SYN, option: None };
-        let expected = Transport::Ports { protocol: Protocol::TCP, source: EPHEMERAL, destination: 80, tcp };
+        let head = Head::opening(Protocol::TCP);
+        let expected = Transport::Ports { protocol: Protocol::TCP, source: EPHEMERAL, destination: 80, head };
         assert_eq!(ip.transport, expected);
     }
 

@@ -12,7 +12,7 @@ use super::super::{Exit, Report};
 use super::Subject;
 use crate::engine::{BridgeNames, Engine, EngineKind, Iptables, Nftables};
 use crate::facts::nwfilter::{Filter, Library};
-use crate::facts::policy::{HostPolicy, Marks};
+use crate::facts::policy::{Marks, MidStream, Policy};
 use crate::model::{FilterWalls, Filters, Verdict, compile_filters, host_wall};
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
@@ -96,7 +96,8 @@ fn some_base() -> Base {
         foreign: Default::default(),
         open: Default::default(),
         marks: Marks::default(),
-        host: Base::host_chain(&host_wall(&HostPolicy::default())),
+        mid_stream: MidStream::Drop,
+        host: Base::host_chain(&host_wall(&Policy::default())),
         sets: Default::default(),
     }
 }

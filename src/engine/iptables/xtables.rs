@@ -2,9 +2,9 @@
 
 use crate::engine::text::{comment, join};
 use crate::engine::{ChainText, EngineKind, Inexpressible, Table};
-use crate::facts::policy::Marks;
-use crate::model::{CtState, CtWay, Field, Match, Scope, Sense, SetEnd, State};
-use crate::net::{Direction, Family};
+use crate::facts::policy::{Marks, MidStream};
+use crate::model::{CtState, CtWay, Field, MID_STREAM, Match, Scope, Sense, SetEnd, State};
+use crate::net::{Direction, Family, Protocol};
 use crate::plan::{Act, Base, Chain, Line, Name, Node, PortPlan};
 
 /// The TCP flags by their bits, lowest first (iptables-extensions(8), tcp).
@@ -23,21 +23,25 @@ pub(super) fn base(base: &Base, family: Family) -> Result<Vec<ChainText>, Inexpr
     };
     let rules = wall_rules(&base.host, base.marks, family)?;
     let wall = ChainText { table: Table::Filter(family), name: base.host.name.clone(), hook: None, rules };
-    Ok(vec![mangle(Base::state_chain(), state(base.marks)), mangle(Base::entry(Direction::Out), from), wall, host])
+    Ok(vec![mangle(Base::state_chain(), state(base)), mangle(Base::entry(Direction::Out), from), wall, host])
 }
 
 /// Notes what ebtables cannot ask for.
-fn state(marks: Marks) -> Vec<String> {
-    let mask = marks.connection();
-    let note = |condition: &str, bits: u32| format!("-m conntrack {condition} -j MARK --set-xmark {bits:#x}/{mask:#x}");
-    vec![
+fn state(base: &Base) -> Vec<String> {
+    let (marks, mask) = (base.marks, base.marks.connection());
+    let note = |condition: &str, bits: u32| format!("{condition} -j MARK --set-xmark {bits:#x}/{mask:#x}");
+    let mut rules = vec![
         format!("-j MARK --set-xmark 0x0/{mask:#x}"),
-        note("--ctstate NEW", marks.new_connection()),
-        note("--ctstate ESTABLISHED --ctdir ORIGINAL", marks.established()),
-        note("--ctstate ESTABLISHED --ctdir REPLY", marks.reply()),
-        note("--ctstate RELATED", marks.related()),
-        note("--ctstate INVALID", marks.invalid()),
-    ]
+        note("-m conntrack --ctstate NEW", marks.new_connection()),
+        note("-m conntrack --ctstate ESTABLISHED --ctdir ORIGINAL", marks.established()),
+        note("-m conntrack --ctstate ESTABLISHED --ctdir REPLY", marks.reply()),
+        note("-m conntrack --ctstate RELATED", marks.related()),
+        note("-m conntrack --ctstate INVALID", marks.invalid()),
+    ];
+    if base.mid_stream == MidStream::Drop {
+        rules.extend(MID_STREAM.map(|protocol| note(mid_stream(protocol), marks.mid_stream())));
+    }
+    rules
 }
 
 fn state_text(state: State) -> &'static str {
@@ -138,12 +142,21 @@ fn condition_text(condition: &Match, line: &Line) -> Result<String, Inexpressibl
         Field::State(_) => return inexpressible("a negated connection state", line),
         Field::CtState(states) => format!("-m conntrack {not}--ctstate {}", ct_states(states)),
         Field::CtWay(way) => format!("-m conntrack {not}--ctdir {}", ct_way(*way)),
+        Field::MidStream(protocol) if condition.sense == Sense::Is => mid_stream(*protocol).to_owned(),
+        Field::MidStream(_) => return inexpressible("a negated mid-stream packet", line),
         Field::ConnectionsAbove(limit) => format!("-m connlimit {not}--connlimit-above {limit}"),
         Field::IpSet(name, ends) => format!("-m set {not}--match-set {name} {}", set_ends(ends)),
         Field::SourceIn(_) => return inexpressible("a source group", line),
         Field::DestinationIn(_) => return inexpressible("a negated group", line),
         _ => return inexpressible("a field of the frame", line),
     })
+}
+
+fn mid_stream(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::SCTP => "-p sctp -m conntrack --ctstate NEW -m sctp ! --chunk-types any INIT",
+        _ => "-p tcp -m conntrack --ctstate NEW -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN",
+    }
 }
 
 fn tcp_flags(bits: u8) -> String {

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::model::{CtState, CtWay, Field, Match, Scope, Sense, State, StpAddress, StpNumber};
-use crate::net::{EtherType, Family, IcmpRange, IcmpType, Mac, MacPattern, NumberRange, PortRange};
+use crate::net::{EtherType, Family, IcmpRange, IcmpType, Mac, MacPattern, NumberRange, PortRange, Protocol};
 use crate::plan::{Line, Name};
 
 /// Hardware Ethernet, protocol IPv4, their lengths: the first six bytes, which
@@ -71,10 +71,21 @@ pub(super) fn print(condition: &Match, scope: Scope) -> Result<String, &'static 
         Field::CtState(states) => format!("ct state {is}{}", ct_states(states)),
         Field::CtWay(CtWay::Original) => format!("ct direction {is}original"),
         Field::CtWay(CtWay::Reply) => format!("ct direction {is}reply"),
+        Field::MidStream(protocol) if condition.sense == Sense::Is => mid_stream(*protocol).to_owned(),
+        Field::MidStream(_) => return Err("a negated mid-stream packet"),
         Field::ConnectionsAbove(_) => return Err("connlimit-above in a rule about no family"),
         Field::IpSet(..) => return Err("a set of ipset"),
         arp => return arp_field(arp, is),
     })
+}
+
+/// nft 1.0.6 knows chunks of SCTP, but kernels before 5.14 do not: the type of the
+/// first one follows 12 bytes of header.
+fn mid_stream(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::SCTP => "ct state new meta l4proto sctp @th,96,8 != 1",
+        _ => "ct state new tcp flags & (fin | syn | rst | ack) != syn",
+    }
 }
 
 fn arp_field(field: &Field, is: &str) -> Result<String, &'static str> {

@@ -83,6 +83,12 @@ impl Marks {
         self.lowest() << 3
     }
 
+    /// In `connection`: the first packet that is seen of a connection, and none that
+    /// begins one.
+    pub const fn mid_stream(self) -> u32 {
+        self.new_connection() | self.invalid()
+    }
+
     /// The highest bit: free for use within one traversal.
     pub const fn scratch(self) -> u32 {
         self.lowest() << 4
@@ -301,8 +307,9 @@ mod tests {
     #[test]
     fn no_two_states_of_a_connection_are_marked_alike() {
         let marks = Marks::default();
-        let states = [0, marks.new_connection(), marks.established(), marks.reply(), marks.related(), marks.invalid()];
-        let distinct: BTreeSet<_> = states.into_iter().collect();
+        let known = [marks.new_connection(), marks.established(), marks.reply(), marks.related(), marks.invalid()];
+        let states: Vec<_> = known.into_iter().chain([0, marks.mid_stream()]).collect();
+        let distinct: BTreeSet<_> = states.iter().collect();
         assert_eq!(distinct.len(), states.len());
         assert!(states.iter().all(|state| state & !marks.connection() == 0));
         let known = states.iter().filter(|state| *state & marks.established() != 0).count();

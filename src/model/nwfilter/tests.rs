@@ -7,7 +7,7 @@ use std::path::Path;
 use super::*;
 use crate::facts::Place;
 use crate::model::evaluate::{Decision, Members, evaluate};
-use crate::model::packet::{Arp, ArpAddresses, ConnState, IpPacket, Packet, Payload, Tcp, Transport, Vlan};
+use crate::model::packet::{Arp, ArpAddresses, ConnState, Head, IpPacket, Packet, Payload, Transport, Vlan};
 use crate::net::Protocol;
 
 const MAC: &str = "52:54:00:00:00:07";
@@ -69,7 +69,7 @@ fn tcp(source: (&str, u16), destination: (&str, u16)) -> Packet {
             protocol: Protocol::TCP,
             source: source.1,
             destination: destination.1,
-            tcp: Tcp { flags: 2, option: None },
+            head: Head::opening(Protocol::TCP),
         },
         dscp: 0,
         extension_headers: false,

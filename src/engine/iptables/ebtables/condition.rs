@@ -54,6 +54,10 @@ fn texts(condition: &Match, line: &Line, marks: Marks) -> Result<Vec<String>, In
         Field::IcmpRange(range) => format!("{ip}-icmp-type {is}{}", icmp_range(*range)),
         Field::State(state) if positive => state_mark(*state, marks),
         Field::State(_) => return inexpressible("a negated connection state", line),
+        Field::MidStream(protocol) if positive => {
+            format!("{ip}-proto {} --mark {:#x}/{:#x}", protocol.0, marks.mid_stream(), marks.connection())
+        }
+        Field::MidStream(_) => return inexpressible("a negated mid-stream packet", line),
         Field::TcpFlags { .. } => return inexpressible("TCP flags of what goes to a guest", line),
         Field::TcpOption(_) => return inexpressible("a TCP option of what goes to a guest", line),
         Field::ConnectionsAbove(_) => return inexpressible("connlimit-above for what goes to a guest", line),
