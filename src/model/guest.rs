@@ -10,6 +10,7 @@ use crate::facts::policy::GroupName;
 use crate::net::{Direction, IfName, Mac};
 
 use super::field::SetName;
+use super::nat::Translations;
 use super::rule::{Layer, Origin, Verdict, Wall};
 
 /// Which guest. The name is for people; the UUID is what counts.
@@ -50,6 +51,11 @@ pub struct InterfacePolicy {
     pub target: Option<IfName>,
     /// What it may use as its own; empty if nobody told.
     pub addresses: Vec<IpAddr>,
+    /// What it is known to have: these, or of a family that nobody told, what this
+    /// host's own DHCP server gave it.
+    pub known: Vec<IpAddr>,
+    /// Addresses and ports of the host's side that lead to it.
+    pub translations: Translations,
     /// The security groups it is in.
     pub groups: Vec<GroupName>,
     /// The nwfilters around it.
@@ -82,6 +88,8 @@ pub struct GuestPolicy {
     pub id: GuestId,
     /// Its interfaces, in the order of its XML.
     pub interfaces: Vec<InterfacePolicy>,
+    /// Floating IPs and forwards that cannot lead to it, and why.
+    pub unassigned: Vec<String>,
 }
 
 /// The walls of a port that must stay closed, because what should stand there

@@ -18,6 +18,7 @@ use super::field::SetName;
 use super::groups;
 use super::guards::{self, Identity};
 use super::guest::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy};
+use super::nat::{self, Translations};
 use super::nwfilter::{FilterWalls, Filters, compile_filters, reject_verdict};
 use super::rule::{Layer, Wall};
 
@@ -33,12 +34,13 @@ pub type ResolveError = FactError;
 pub fn resolve(policy: &Policy, host: &Surroundings, domain: &Domain) -> Result<GuestPolicy, ResolveError> {
     let id = GuestId { name: domain.name.clone(), uuid: domain.uuid };
     let metadata = metadata_groups(policy, domain)?;
-    let interfaces = domain
+    let mut interfaces: Vec<_> = domain
         .interfaces
         .iter()
         .map(|interface| Resolver { policy, host, domain, interface }.resolve(&metadata))
         .collect::<Result<_, _>>()?;
-    Ok(GuestPolicy { id, interfaces })
+    let unassigned = nat::assign(policy, &id, &mut interfaces);
+    Ok(GuestPolicy { id, interfaces, unassigned })
 }
 
 /// One interface and all that is known of it.
@@ -63,7 +65,8 @@ impl Resolver<'_> {
         let by_policy = interface.filterref.is_none() && !filters.is_empty();
         let asked = !entries.is_empty() || !groups.is_empty() || !metadata.is_empty() || by_policy;
         let demand = demand(policy, asked);
-        let compiled = self.compile(&filters, &addresses)?;
+        let known = self.known(&addresses);
+        let compiled = self.compile(&filters, &known)?;
         identity.tagged = compiled.tagged;
         let guarding = match obstacle(interface) {
             None => Guarding::Walls(walls(&identity, self.stateful(compiled.walls, &groups, metadata))),
@@ -79,6 +82,8 @@ impl Resolver<'_> {
             filters: filters.into_iter().map(|reference| reference.filter).collect(),
             waits_for_address: compiled.waits_for_address,
             addresses,
+            known,
+            translations: Translations::default(),
             demand,
             guarding,
         })
@@ -99,22 +104,26 @@ impl Resolver<'_> {
         walls
     }
 
-    /// The filters with what is known of the interface; its address, if nobody
-    /// says it, is what this host's own DHCP server gave it.
-    fn compile(&self, filters: &[FilterRef], addresses: &[IpAddr]) -> Result<FilterWalls, ResolveError> {
-        let mac = self.interface.mac;
-        if filters.is_empty() {
-            return Ok(FilterWalls::default());
-        }
+    /// What the interface's addresses are known to be, if nobody says it by what this
+    /// host's own DHCP server gave it.
+    fn known(&self, addresses: &[IpAddr]) -> Vec<IpAddr> {
         let mut known = addresses.to_vec();
         for family in Family::BOTH {
             if !addresses.iter().any(|address| Family::of(*address) == family) {
-                let leased = self.host.leases.addresses(mac).into_iter();
+                let leased = self.host.leases.addresses(self.interface.mac).into_iter();
                 known.extend(leased.filter(|address| Family::of(*address) == family));
             }
         }
+        known
+    }
+
+    /// The filters with what is known of the interface.
+    fn compile(&self, filters: &[FilterRef], known: &[IpAddr]) -> Result<FilterWalls, ResolveError> {
+        if filters.is_empty() {
+            return Ok(FilterWalls::default());
+        }
         let filters = Filters { library: &self.host.filters, references: filters };
-        compile_filters(&filters, mac, &known, reject_verdict(self.policy.guests.reject))
+        compile_filters(&filters, self.interface.mac, known, reject_verdict(self.policy.guests.reject))
     }
 }
 

@@ -199,6 +199,8 @@ mod tests {
             mac: "52:54:00:00:00:01".parse().unwrap(),
             target: None,
             addresses: Vec::new(),
+            known: Vec::new(),
+            translations: Default::default(),
             groups: Vec::new(),
             filters: Vec::new(),
             waits_for_address: false,
