@@ -13,7 +13,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::model::SetName;
+use crate::facts::policy::Marks;
+use crate::model::{NatTable, SetName};
 use crate::net::{Family, IfName, ValueError, serde_as_text};
 use crate::plan::{Base, Name, Plan, PortPlan};
 
@@ -87,11 +88,13 @@ pub enum Table {
     Mangle(Family),
     /// iptables or ip6tables `filter`.
     Filter(Family),
+    /// iptables or ip6tables `nat`.
+    Nat(Family),
 }
 
 impl Table {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::NftBridge,
         Self::NftInet,
         Self::EbtablesNat,
@@ -99,6 +102,8 @@ impl Table {
         Self::Mangle(Family::V6),
         Self::Filter(Family::V4),
         Self::Filter(Family::V6),
+        Self::Nat(Family::V4),
+        Self::Nat(Family::V6),
     ];
 
     /// Whether nobody but us has chains in it.
@@ -141,6 +146,19 @@ pub struct Change<'a> {
     pub names: &'a BTreeSet<IfName>,
     /// Who is in the sets that the port's guest is or was in, afterwards.
     pub members: &'a BTreeMap<SetName, BTreeSet<IpAddr>>,
+}
+
+/// The change of all translations.
+#[derive(Debug, Clone, Copy)]
+pub struct NatChange<'a> {
+    /// What stands before.
+    pub before: &'a NatTable,
+    /// What is to stand afterwards.
+    pub after: &'a NatTable,
+    /// The bits of the packet mark that are ours.
+    pub marks: Marks,
+    /// What leads to our chains of translations, for engines that share tables.
+    pub standing: &'a Standing,
 }
 
 /// Something that an engine cannot say exactly.
@@ -196,6 +214,19 @@ pub trait Engine {
     /// # Errors
     /// A rule of the base that cannot be said exactly.
     fn close(&self, base: &Base, names: &BTreeSet<IfName>, standing: &Standing) -> Result<Vec<Step>, Inexpressible>;
+
+    /// The steps that change which addresses lead to guests; those of `replace` have
+    /// put the plan's in place already.
+    fn nat(&self, change: &NatChange<'_>) -> Vec<Step>;
+
+    /// The chains of translations, as they must be found in the kernel.
+    fn nat_chains(&self, table: &NatTable, marks: Marks) -> Vec<ChainText>;
+
+    /// What must be the first rule of which built-in chain for translations.
+    fn nat_hooks(&self, table: &NatTable) -> Vec<(Table, String)>;
+
+    /// The elements of maps of translations that must be found.
+    fn nat_elements(&self, table: &NatTable) -> Vec<Element>;
 
     /// The steps that take everything of ours away.
     fn remove(&self, standing: &Standing) -> Vec<Step>;

@@ -80,6 +80,7 @@ const fn place(table: Table) -> (u8, &'static str) {
         Table::EbtablesNat => (NFPROTO_BRIDGE, "nat"),
         Table::Mangle(family) => (family_number(family), "mangle"),
         Table::Filter(family) => (family_number(family), "filter"),
+        Table::Nat(family) => (family_number(family), "nat"),
     }
 }
 

@@ -98,7 +98,9 @@ fn read_saved(runner: &mut dyn Runner, deadline: Deadline) -> Result<Listing, Ru
     let ebtables = runner.run(&Command::new("ebtables-save", []), deadline)?;
     listing.add_saved(&ebtables, |word| (word == "nat").then_some(Table::EbtablesNat));
     for family in Family::BOTH {
-        for (word, table) in [("mangle", Table::Mangle(family)), ("filter", Table::Filter(family))] {
+        let tables =
+            [("mangle", Table::Mangle(family)), ("filter", Table::Filter(family)), ("nat", Table::Nat(family))];
+        for (word, table) in tables {
             let saved = runner.run(&Command::new(save_program(family), ["-t", word]), deadline)?;
             listing.add_saved(&saved, |found| (found == word).then_some(table));
         }

@@ -9,10 +9,12 @@ mod chain;
 mod dispatch;
 mod fragment;
 mod name;
+mod nat;
 mod port;
 
 use std::collections::BTreeSet;
 
+use crate::model::NatTable;
 use crate::net::IfName;
 
 pub use base::{Base, GuardedBridge};
@@ -20,6 +22,7 @@ pub use chain::{Act, Chain, Line};
 pub use dispatch::{Branch, Node, PathChange, nodes, path_change};
 pub use fragment::{FragmentChain, fragment_chains};
 pub use name::{Name, NameError};
+pub use nat::{NatChain, NatMap};
 pub use port::PortPlan;
 
 /// Everything that is to stand in the kernel.
@@ -29,6 +32,8 @@ pub struct Plan {
     pub base: Base,
     /// The guests' ports.
     ports: Vec<PortPlan>,
+    /// Which addresses of the host's side lead to guests.
+    pub nat: NatTable,
 }
 
 /// Two ports that would need the same chain.
@@ -55,7 +60,7 @@ impl Plan {
                 }
             }
         }
-        Ok(Self { base, ports })
+        Ok(Self { base, ports, nat: NatTable::default() })
     }
 
     /// The guests' ports.

@@ -143,6 +143,7 @@ impl fmt::Display for Place<'_> {
             Table::EbtablesNat => "ebtables nat".to_owned(),
             Table::Mangle(family) => format!("{family} mangle"),
             Table::Filter(family) => format!("{family} filter"),
+            Table::Nat(family) => format!("{family} nat"),
         };
         write!(f, "{table} {}", self.1)
     }

@@ -15,13 +15,18 @@
 mod dispatch;
 mod ebtables;
 mod members;
+mod nat;
 mod restore;
 mod xtables;
 
 use std::collections::BTreeSet;
 
 use self::restore::Script;
-use super::{BridgeNames, ChainText, Change, Element, Engine, EngineKind, Inexpressible, Standing, Step, Table, Tool};
+use super::{
+    BridgeNames, ChainText, Change, Element, Engine, EngineKind, Inexpressible, NatChange, Standing, Step, Table, Tool,
+};
+use crate::facts::policy::Marks;
+use crate::model::NatTable;
 use crate::net::{Direction, Family, IfName};
 use crate::plan::{Base, Name, Plan, PortPlan};
 
@@ -46,12 +51,14 @@ impl Iptables {
     }
 
     /// The tables that hold chains of ours.
-    pub const TABLES: [Table; 5] = [
+    pub const TABLES: [Table; 7] = [
         Table::EbtablesNat,
         Table::Mangle(Family::V4),
         Table::Mangle(Family::V6),
         Table::Filter(Family::V4),
         Table::Filter(Family::V6),
+        Table::Nat(Family::V4),
+        Table::Nat(Family::V6),
     ];
 }
 
@@ -72,6 +79,7 @@ impl Engine for Iptables {
         let open = Script::new(&chains).without(&stale(standing, &chains));
         steps.extend(xtables_steps(&open.clone().hooks(standing)));
         steps.extend(open.step(Tool::EbtablesRestore));
+        steps.extend(nat_steps(&plan.nat, standing));
         Ok(steps)
     }
 
@@ -107,7 +115,8 @@ impl Engine for Iptables {
 
     fn remove(&self, standing: &Standing) -> Vec<Step> {
         let script = Script::new(&[]).unhook(standing).without(&stale(standing, &[]));
-        xtables_steps(&script).into_iter().chain(script.step(Tool::EbtablesRestore)).collect()
+        let steps = xtables_steps(&script).into_iter().chain(script.step(Tool::EbtablesRestore));
+        steps.chain(nat_steps(&NatTable::default(), standing)).collect()
     }
 
     fn set_chains(&self, plan: &Plan) -> Vec<ChainText> {
@@ -116,7 +125,25 @@ impl Engine for Iptables {
 
     fn hooks(&self) -> Vec<(Table, String)> {
         let of = |table| restore::saved_hooks(table).into_iter().map(move |line| (table, line));
-        Self::TABLES.into_iter().flat_map(of).collect()
+        Self::TABLES.into_iter().filter(|table| !matches!(table, Table::Nat(_))).flat_map(of).collect()
+    }
+
+    fn nat(&self, change: &NatChange<'_>) -> Vec<Step> {
+        nat_steps(change.after, change.standing)
+    }
+
+    fn nat_chains(&self, table: &NatTable, _: Marks) -> Vec<ChainText> {
+        nat::chains(table)
+    }
+
+    fn nat_hooks(&self, table: &NatTable) -> Vec<(Table, String)> {
+        let tables: BTreeSet<_> = nat::chains(table).iter().map(|chain| chain.table).collect();
+        let of = |table| restore::saved_hooks(table).into_iter().map(move |line| (table, line));
+        tables.into_iter().flat_map(of).collect()
+    }
+
+    fn nat_elements(&self, _: &NatTable) -> Vec<Element> {
+        Vec::new()
     }
 
     fn entries(&self, _: &PortPlan) -> Vec<Element> {
@@ -149,6 +176,12 @@ impl Engine for Iptables {
         }
         Ok(chains)
     }
+}
+
+/// Each family's translations anew, in one go.
+fn nat_steps(table: &NatTable, standing: &Standing) -> Vec<Step> {
+    let chains = nat::chains(table);
+    xtables_steps(&Script::translations(&chains).hooks(standing).without(&stale(standing, &chains)))
 }
 
 /// What iptables and ip6tables are told. ebtables follows: until then the port's

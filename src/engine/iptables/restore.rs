@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::engine::{ChainText, Standing, Step, Table, Tool};
 use crate::net::{Direction, Family};
-use crate::plan::{Base, Name};
+use crate::plan::{Base, Name, NatChain};
 
 /// The rules of built-in chains that lead to ours, and the word that adds them.
 fn hooks_of(table: Table) -> Vec<String> {
@@ -18,6 +18,11 @@ fn hooks_of(table: Table) -> Vec<String> {
         Table::EbtablesNat => vec![format!("PREROUTING {{}} -j {from}"), format!("POSTROUTING {{}} -j {to}")],
         Table::Mangle(_) => vec![format!("PREROUTING {{}} -j {from}"), format!("OUTPUT {{}} -j {state}")],
         Table::Filter(_) => vec![format!("INPUT {{}} -j {}", Base::host_entry())],
+        Table::Nat(_) => {
+            let (lead, leave) = (NatChain::Lead.name(), NatChain::Leave.name());
+            let hook = |chain: &str, target: &Name| format!("{chain} {{}} -j {target}");
+            vec![hook("PREROUTING", &lead), hook("OUTPUT", &lead), hook("POSTROUTING", &leave)]
+        }
         Table::NftBridge | Table::NftInet => Vec::new(),
     }
 }
@@ -34,11 +39,25 @@ pub(super) struct Script<'a> {
     stale: Vec<(Table, Name)>,
     standing: Option<&'a Standing>,
     hook: bool,
+    part: Part,
+}
+
+/// Which tables a script is about. Translations change without the rest, which is
+/// closed while it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Rules,
+    Translations,
 }
 
 impl<'a> Script<'a> {
     pub(super) fn new(chains: &'a [ChainText]) -> Self {
-        Self { chains, stale: Vec::new(), standing: None, hook: false }
+        Self { chains, stale: Vec::new(), standing: None, hook: false, part: Part::Rules }
+    }
+
+    /// A script about translations.
+    pub(super) fn translations(chains: &'a [ChainText]) -> Self {
+        Self { part: Part::Translations, ..Self::new(chains) }
     }
 
     /// Also puts the rules that lead to our chains first in the built-in chains,
@@ -63,7 +82,7 @@ impl<'a> Script<'a> {
 
     /// What `tool` is to be told of all this, if anything.
     pub(super) fn step(&self, tool: Tool) -> Option<Step> {
-        let text: String = tables_of(tool).into_iter().filter_map(|table| self.table(table)).collect();
+        let text: String = self.part.tables(tool).into_iter().filter_map(|table| self.table(table)).collect();
         (!text.is_empty()).then_some(Step { tool, text })
     }
 
@@ -103,23 +122,28 @@ impl<'a> Script<'a> {
     fn hook_lines(&self, table: Table) -> String {
         let standing = self.standing.and_then(|standing| standing.hooks.get(&table));
         let remove = standing.into_iter().flatten().map(|line| line.replacen("-A ", "-D ", 1));
-        let insert = hooks_of(table).into_iter().filter(|_| self.hook);
+        // Where nothing is translated nothing is hooked up.
+        let wanted = self.part == Part::Rules || self.chains.iter().any(|chain| chain.table == table);
+        let insert = hooks_of(table).into_iter().filter(|_| self.hook && wanted);
         let insert = insert.map(|hook| format!("-I {}", hook.replace("{}", "1")));
         remove.chain(insert).fold(String::new(), |text, line| text + &line + "\n")
     }
 }
 
-fn tables_of(tool: Tool) -> Vec<Table> {
-    match tool {
-        Tool::Nft => Vec::new(),
-        Tool::EbtablesRestore => vec![Table::EbtablesNat],
-        Tool::IptablesRestore(family) => vec![Table::Mangle(family), Table::Filter(family)],
+impl Part {
+    fn tables(self, tool: Tool) -> Vec<Table> {
+        match (self, tool) {
+            (_, Tool::Nft) | (Self::Translations, Tool::EbtablesRestore) => Vec::new(),
+            (Self::Rules, Tool::EbtablesRestore) => vec![Table::EbtablesNat],
+            (Self::Rules, Tool::IptablesRestore(family)) => vec![Table::Mangle(family), Table::Filter(family)],
+            (Self::Translations, Tool::IptablesRestore(family)) => vec![Table::Nat(family)],
+        }
     }
 }
 
 fn word(table: Table) -> &'static str {
     match table {
-        Table::EbtablesNat => "nat",
+        Table::EbtablesNat | Table::Nat(_) => "nat",
         Table::Mangle(Family::V4 | Family::V6) => "mangle",
         Table::Filter(_) | Table::NftBridge | Table::NftInet => "filter",
     }

@@ -7,6 +7,7 @@
 
 mod condition;
 mod limit;
+mod nat;
 mod rule;
 
 use std::collections::BTreeSet;
@@ -14,8 +15,9 @@ use std::fmt::Write as _;
 
 use self::limit::Counter;
 use self::rule::Place;
-use super::{ChainText, Change, Element, Engine, EngineKind, Inexpressible, Standing, Step, Table, Tool};
-use crate::facts::policy::UnknownPorts;
+use super::{ChainText, Change, Element, Engine, EngineKind, Inexpressible, NatChange, Standing, Step, Table, Tool};
+use crate::facts::policy::{Marks, UnknownPorts};
+use crate::model::NatTable;
 use crate::net::{Direction, Family, IfName};
 use crate::plan::{Base, Chain, GuardedBridge, Name, Plan, PortPlan};
 
@@ -72,7 +74,10 @@ impl Engine for Nftables {
         for direction in Direction::BOTH {
             containers.push_str(&map(direction, plan.ports()));
         }
-        let text = tables(&plan.base, &containers, &chains)?;
+        let mut text = tables(&plan.base, &containers, &chains)?;
+        if !plan.nat.is_empty() {
+            text.push_str(&nat::change(&NatTable::default(), &plan.nat, plan.base.marks));
+        }
         Ok(vec![Step { tool: Tool::Nft, text }])
     }
 
@@ -118,6 +123,23 @@ impl Engine for Nftables {
 
     fn hooks(&self) -> Vec<(Table, String)> {
         Vec::new()
+    }
+
+    fn nat(&self, change: &NatChange<'_>) -> Vec<Step> {
+        let text = nat::change(change.before, change.after, change.marks);
+        if text.is_empty() { Vec::new() } else { vec![Step { tool: Tool::Nft, text }] }
+    }
+
+    fn nat_chains(&self, table: &NatTable, marks: Marks) -> Vec<ChainText> {
+        nat::chains(table, marks)
+    }
+
+    fn nat_hooks(&self, _: &NatTable) -> Vec<(Table, String)> {
+        Vec::new()
+    }
+
+    fn nat_elements(&self, table: &NatTable) -> Vec<Element> {
+        nat::expected(table)
     }
 
     fn entries(&self, port: &PortPlan) -> Vec<Element> {
@@ -222,7 +244,11 @@ fn port_chains(base: &Base, port: &PortPlan) -> Result<Vec<ChainText>, Inexpress
 }
 
 fn chain(name: Name, rules: Vec<String>) -> ChainText {
-    ChainText { table: Table::NftBridge, name, hook: None, rules }
+    chain_in(Table::NftBridge, name, None, rules)
+}
+
+fn chain_in(table: Table, name: Name, hook: Option<&'static str>, rules: Vec<String>) -> ChainText {
+    ChainText { table, name, hook, rules }
 }
 
 fn block(chain: &ChainText) -> String {
