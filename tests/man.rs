@@ -92,6 +92,9 @@ fn the_page_of_the_policy_has_every_key() {
         "[[group]]\nname = \"a\"\ningress = [ { x = 1 } ]\n",
         "[[guest]]\nmatch = \"a\"\n",
         "[[preserve]]\nchains = [\"a\"]\n",
+        "[nat]\n",
+        "[[floating-ip]]\n",
+        "[[forward]]\n",
     ] {
         // What keys there are is told by the error about one that is none.
         let error = load(&format!("{table}x = 1\n")).unwrap_err();

@@ -105,6 +105,16 @@ impl PortRange {
         self.last
     }
 
+    /// How many ports lie within.
+    pub const fn count(self) -> u32 {
+        (self.last - self.first) as u32 + 1
+    }
+
+    /// Whether a port lies within both.
+    pub const fn overlaps(self, other: Self) -> bool {
+        self.first <= other.last && other.first <= self.last
+    }
+
     /// Whether `port` lies within.
     pub const fn contains(self, port: u16) -> bool {
         self.first <= port && port <= self.last
@@ -202,6 +212,15 @@ mod tests {
         assert_eq!("8000-8080".parse::<PortRange>().unwrap(), "8000:8080".parse().unwrap());
         for text in ["", "90-80", "65536", "80-", "-80", "80,90", "+80"] {
             assert!(text.parse::<PortRange>().is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn ranges_overlap_where_they_share_a_port() {
+        let range = |text: &str| text.parse::<PortRange>().unwrap();
+        assert_eq!([range("80").count(), range("8000-8010").count(), range("0-65535").count()], [1, 11, 65536]);
+        for (one, two, shared) in [("80-90", "90-99", true), ("80-89", "90", false), ("1-100", "50", true)] {
+            assert_eq!((range(one).overlaps(range(two)), range(two).overlaps(range(one))), (shared, shared));
         }
     }
 

@@ -9,7 +9,10 @@ use std::fmt::Write;
 const LISTED: usize = 20;
 
 /// The keys that only `virt-guard.toml` may have. A test holds that it has them all.
-const SETTINGS: [&str; 7] = ["engine", "mark", "deadline-seconds", "bridges", "host", "guests", "daemon"];
+const SETTINGS: [&str; 8] = ["engine", "mark", "deadline-seconds", "bridges", "host", "guests", "daemon", "nat"];
+
+/// The keys that every file may have, in the order of `RawPolicy`.
+const TABLES: [&str; 5] = ["group", "guest", "preserve", "floating-ip", "forward"];
 
 /// What serde calls by names of its own, and how the operator knows it.
 const WORDS: [(&str, &str); 5] = [
@@ -31,7 +34,7 @@ pub fn explain(message: &str) -> String {
     let names: Vec<String> = rest.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     text = format!("unknown key {rest}");
     let Some((unknown, choices)) = names.split_first() else { return text };
-    if SETTINGS.contains(&unknown.as_str()) && choices == ["group", "guest", "preserve"] {
+    if SETTINGS.contains(&unknown.as_str()) && choices == TABLES {
         text.push_str("; it belongs in virt-guard.toml");
     } else {
         text.push_str(&did_you_mean(unknown, choices.iter().map(String::as_str)));

@@ -43,6 +43,29 @@ pub enum GuestMatcher {
 }
 
 impl GuestMatcher {
+    /// The one guest that a text names.
+    ///
+    /// # Errors
+    /// What means several guests, or what no matcher is written as.
+    pub fn one(text: &str) -> Result<Self, ValueError> {
+        text.parse().ok().filter(Self::names_one).ok_or_else(|| Self::not_one(text))
+    }
+
+    /// Whether it can only mean one guest: libvirt has no two of a name.
+    pub fn names_one(&self) -> bool {
+        match self {
+            Self::Name(glob) => !glob.0.contains(['*', '?']),
+            Self::Uuid(_) => true,
+        }
+    }
+
+    /// What is said of a text that does not name one guest.
+    pub(super) fn not_one(text: &str) -> ValueError {
+        let expected = "the name or the UUID of one guest, without wildcards; one whose name has * ? [ ] { } \\ / is \
+                        named by its UUID";
+        ValueError::new("guest", text, expected)
+    }
+
     /// Whether the domain with this name and UUID is meant.
     pub fn matches(&self, name: &str, uuid: &str) -> bool {
         match self {
@@ -182,6 +205,17 @@ mod tests {
         assert_eq!(matcher, GuestMatcher::Uuid(UUID.to_owned()));
         assert!(matcher.matches("web1", &UUID.to_uppercase()));
         assert!(!matcher.matches(UUID, "00000000-0000-0000-0000-000000000000"));
+    }
+
+    #[test]
+    fn only_a_name_without_wildcards_or_a_uuid_is_one_guest() {
+        for text in ["web1", "a b", UUID] {
+            assert!(GuestMatcher::one(text).unwrap().names_one(), "{text:?} was refused");
+        }
+        for text in ["web*", "web?", "*", "", "web[1]", "a/b"] {
+            assert!(GuestMatcher::one(text).is_err(), "{text:?} was accepted");
+        }
+        assert!(!"web?".parse::<GuestMatcher>().unwrap().names_one());
     }
 
     #[test]

@@ -8,8 +8,10 @@
 //! load    files       → Source    (size, UTF-8, the name the operator knows)
 //! raw     Source      → Raw…      (keys and types, by serde)
 //! check   Raw…        → Policy    (values, contradictions, references)
+//! uses    Policy      → mistakes  (addresses and ports that are two things)
 //! ```
 
+mod address;
 mod check;
 mod explain;
 mod group;
@@ -23,6 +25,7 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,7 +38,7 @@ pub use guest::{Glob, GuestEntry, GuestMatcher};
 pub use keyword::{
     Announce, AntiSpoofing, EngineChoice, Guard, MetadataGroups, MidStream, Reject, Unguardable, UnknownPorts,
 };
-pub use nat::{FloatingIp, Forward, NatPolicy};
+pub use nat::{FloatingIp, Forward, NatError, NatPolicy};
 pub use preserve::{ChainGlob, Preserve, XtTable};
 pub use settings::{
     BridgePolicy, DaemonPolicy, EtherTypes, GuestDefaults, HostAllow, HostPolicy, HostService, Marks, Uplinks,
@@ -66,7 +69,8 @@ pub struct Policy {
     pub preserve: Vec<Preserve>,
     /// What holds for every address that leads to a guest.
     pub nat: NatPolicy,
-    /// The floating IPs; no address is there twice.
+    /// The floating IPs; no address is there twice, nor is it a guest's own. One that is
+    /// made by command comes by [`Policy::add_floating`].
     pub floating: Vec<FloatingIp>,
     /// The forwarded ports; no two overlap.
     pub forwards: Vec<Forward>,

@@ -12,9 +12,10 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use toml::Spanned;
 
 use super::{
-    EngineChoice, GroupName, Guard, GuestMatcher, MetadataGroups, MidStream, Reject, Unguardable, UnknownPorts,
+    Announce, EngineChoice, GroupName, Guard, GuestMatcher, MetadataGroups, MidStream, Reject, Unguardable,
+    UnknownPorts,
 };
-use crate::net::{Family, Mac};
+use crate::net::{Family, IfName, Mac};
 
 /// A list of texts with their places.
 pub type Texts = Vec<Spanned<String>>;
@@ -30,13 +31,18 @@ pub struct RawSettings {
     pub host: Option<RawHost>,
     pub guests: Option<RawDefaults>,
     pub daemon: Option<RawDaemon>,
-    // serde cannot flatten a shape and refuse unknown keys, so these three stand twice.
+    pub nat: Option<RawNat>,
+    // serde cannot flatten a shape and refuse unknown keys, so these five stand twice.
     #[serde(default)]
     pub group: Vec<RawGroup>,
     #[serde(default)]
     pub guest: Vec<RawGuest>,
     #[serde(default)]
     pub preserve: Vec<RawPreserve>,
+    #[serde(default)]
+    pub floating_ip: Vec<RawFloatingIp>,
+    #[serde(default)]
+    pub forward: Vec<RawForward>,
 }
 
 /// A file of `policy.d`.
@@ -49,6 +55,10 @@ pub struct RawPolicy {
     pub guest: Vec<RawGuest>,
     #[serde(default)]
     pub preserve: Vec<RawPreserve>,
+    #[serde(default)]
+    pub floating_ip: Vec<RawFloatingIp>,
+    #[serde(default)]
+    pub forward: Vec<RawForward>,
 }
 
 /// `[bridges."br100"]`.
@@ -141,6 +151,37 @@ pub struct RawPreserve {
     pub chains: Spanned<Texts>,
     pub tables: Option<Spanned<Texts>>,
     pub families: Option<Spanned<Texts>>,
+}
+
+/// `[nat]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub struct RawNat {
+    pub interface: Option<IfName>,
+    pub announce: Option<Announce>,
+}
+
+/// `[[floating-ip]]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub struct RawFloatingIp {
+    pub address: Spanned<String>,
+    pub guest: Spanned<String>,
+    pub fixed: Option<Spanned<String>>,
+    pub interface: Option<IfName>,
+}
+
+/// `[[forward]]`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
+pub struct RawForward {
+    pub guest: Spanned<String>,
+    pub protocol: Option<Spanned<String>>,
+    pub ports: Spanned<Scalar>,
+    pub to_ports: Option<Spanned<Scalar>>,
+    pub address: Option<Spanned<String>>,
+    pub family: Option<Spanned<Family>>,
+    pub fixed: Option<Spanned<String>>,
 }
 
 /// A value that people write as text or as a number.

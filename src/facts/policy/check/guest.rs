@@ -7,11 +7,12 @@ use std::net::IpAddr;
 
 use toml::Spanned;
 
+use super::super::address::kind_of_no_guest;
 use super::super::raw::{RawGuest, Texts};
 use super::super::source::Source;
 use super::super::{FactError, GuestEntry, Placed};
 use super::anti_spoofing;
-use crate::net::{Mac, ValueError};
+use crate::net::Mac;
 
 /// Reads one entry.
 ///
@@ -56,28 +57,12 @@ fn addresses(source: &Source, raw: &Texts) -> Result<Vec<Placed<IpAddr>>, FactEr
 }
 
 fn address(source: &Source, raw: &Spanned<String>) -> Result<Placed<IpAddr>, FactError> {
-    let text = raw.get_ref();
-    let expected = match text.contains('/') {
-        true => "an address without a prefix length: a guest has single addresses, not networks",
-        false => "an address such as 10.100.0.11 or fd00::11",
-    };
-    let address = text.parse().map_err(|_| source.error(raw.span(), ValueError::new("address", text, expected)))?;
-    match kind_of_no_guest(address) {
+    let address = super::address(source, raw)?;
+    match kind_of_no_guest(address.value) {
         Some(kind) => {
-            Err(source.error(raw.span(), format!("{address} is {kind} address, which no guest has as its own")))
+            let message = format!("{} is {kind} address, which no guest has as its own", address.value);
+            Err(FactError::new(address.place, message))
         }
-        None => Ok(Placed { value: address, place: source.place(raw.span()) }),
-    }
-}
-
-/// What an address is that cannot be the source of a guest's packets.
-fn kind_of_no_guest(address: IpAddr) -> Option<&'static str> {
-    match address {
-        _ if address.is_unspecified() => Some("the unspecified"),
-        _ if address.is_loopback() => Some("a loopback"),
-        _ if address.is_multicast() => Some("a multicast"),
-        IpAddr::V4(v4) if v4.is_broadcast() => Some("the broadcast"),
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("an IPv4-mapped"),
-        _ => None,
+        None => Ok(address),
     }
 }

@@ -5,21 +5,24 @@
 
 mod guest;
 mod icmp;
+mod nat;
 mod preserve;
 mod rule;
 mod settings;
 
 use std::collections::BTreeSet;
 use std::collections::btree_map::Entry;
+use std::net::IpAddr;
 
 use toml::Spanned;
 
 use super::explain::{did_you_mean, list};
 use super::load::Files;
-use super::raw::{RawGroup, RawGuest, RawPolicy, RawPreserve, RawRule, RawSettings, Texts};
+use super::raw::{RawFloatingIp, RawForward, RawGroup, RawGuest, RawPolicy, RawPreserve, RawRule, RawSettings, Texts};
 use super::source::Source;
+use super::uses::{self, Uses};
 use super::{AntiSpoofing, FactError, Group, GroupName, GroupRule, Placed, Policy};
-use crate::net::Direction;
+use crate::net::{Direction, ValueError};
 
 /// The policy that the files make.
 ///
@@ -31,9 +34,10 @@ pub fn policy(files: &Files) -> Result<Policy, FactError> {
         builder.add_settings(source)?;
     }
     for source in &files.folder {
-        let RawPolicy { group, guest, preserve } = source.parse()?;
+        let RawPolicy { group, guest, preserve, floating_ip, forward } = source.parse()?;
         builder.add_tables(source, &group, &guest)?;
         builder.add_preserved(source, &preserve)?;
+        builder.add_nat(source, &floating_ip, &forward)?;
     }
     builder.finish()
 }
@@ -52,7 +56,8 @@ impl Builder {
         settings::read(source, &raw, &mut self.policy)?;
         self.references.extend_from_slice(&self.policy.guests.groups);
         self.add_tables(source, &raw.group, &raw.guest)?;
-        self.add_preserved(source, &raw.preserve)
+        self.add_preserved(source, &raw.preserve)?;
+        self.add_nat(source, &raw.floating_ip, &raw.forward)
     }
 
     fn add_tables(&mut self, source: &Source, groups: &[RawGroup], guests: &[RawGuest]) -> Result<(), FactError> {
@@ -70,6 +75,21 @@ impl Builder {
     fn add_preserved(&mut self, source: &Source, entries: &[RawPreserve]) -> Result<(), FactError> {
         for raw in entries {
             self.policy.preserve.push(preserve::entry(source, raw)?);
+        }
+        Ok(())
+    }
+
+    fn add_nat(
+        &mut self,
+        source: &Source,
+        floating: &[RawFloatingIp],
+        forwards: &[RawForward],
+    ) -> Result<(), FactError> {
+        for raw in floating {
+            self.policy.floating.push(nat::floating(source, raw)?);
+        }
+        for raw in forwards {
+            self.policy.forwards.push(nat::forward(source, raw)?);
         }
         Ok(())
     }
@@ -97,6 +117,9 @@ impl Builder {
         for reference in &self.references {
             self.follow(reference)?;
         }
+        uses::overlap(&self.policy.forwards)?;
+        let mut uses = Uses::of(&self.policy.entries, &self.policy.forwards);
+        self.policy.floating.iter().try_for_each(|floating| uses.add(floating))?;
         Ok(self.policy)
     }
 
@@ -122,6 +145,17 @@ impl Builder {
 
 fn rules(source: &Source, direction: Direction, raw: &[Spanned<RawRule>]) -> Result<Vec<GroupRule>, FactError> {
     raw.iter().map(|raw| rule::rule(source, direction, raw)).collect()
+}
+
+/// The one address that a text spells, of whatever kind.
+fn address(source: &Source, raw: &Spanned<String>) -> Result<Placed<IpAddr>, FactError> {
+    let text = raw.get_ref();
+    let expected = match text.contains('/') {
+        true => "an address without a prefix length: one address, not a network",
+        false => "an address such as 10.100.0.11 or fd00::11",
+    };
+    let value = text.parse().map_err(|_| source.error(raw.span(), ValueError::new("address", text, expected)))?;
+    Ok(Placed { value, place: source.place(raw.span()) })
 }
 
 /// A list of anti-spoofing layers as a set, if there is a list.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::super::raw::{OneOrMany, RawBridge, RawDaemon, RawDefaults, RawHost, RawSettings, Scalar};
+use super::super::raw::{OneOrMany, RawBridge, RawDaemon, RawDefaults, RawHost, RawNat, RawSettings, Scalar};
 use super::super::source::Source;
 use super::super::{
-    BridgePolicy, DaemonPolicy, EtherTypes, FactError, GuestDefaults, HostAllow, HostPolicy, Marks, Placed, Policy,
-    UnknownPorts, Uplinks,
+    BridgePolicy, DaemonPolicy, EtherTypes, FactError, GuestDefaults, HostAllow, HostPolicy, Marks, NatPolicy, Placed,
+    Policy, UnknownPorts, Uplinks,
 };
 use super::anti_spoofing;
 use crate::net::{BridgePattern, EtherType};
@@ -45,7 +45,15 @@ pub fn read(source: &Source, raw: &RawSettings, policy: &mut Policy) -> Result<(
     if let Some(table) = &raw.daemon {
         policy.daemon = daemon(source, table)?;
     }
+    if let Some(table) = &raw.nat {
+        policy.nat = nat(table);
+    }
     Ok(())
+}
+
+fn nat(raw: &RawNat) -> NatPolicy {
+    let default = NatPolicy::default();
+    NatPolicy { interface: raw.interface.clone(), announce: raw.announce.unwrap_or(default.announce) }
 }
 
 fn daemon(source: &Source, raw: &RawDaemon) -> Result<DaemonPolicy, FactError> {

@@ -1,6 +1,9 @@
 //! Whole files: what they mean, and that no text makes the parser fall.
 
 mod errors;
+mod nat;
+mod nat_errors;
+mod shipped;
 
 use std::time::Duration;
 
@@ -121,6 +124,7 @@ fn every_setting_is_read() {
         ethertypes = ["ipv4", 0x88cc, "0x0806"]
         metadata-groups = "restrict"
         unguardable = "allow"
+        mid-stream = "accept"
         "#,
     )
     .unwrap();
@@ -138,6 +142,7 @@ fn every_setting_is_read() {
     let EtherTypes::Only(types) = guests.ethertypes else { panic!("not a list") };
     assert_eq!(types.iter().map(ToString::to_string).collect::<Vec<_>>(), ["ipv4", "arp", "0x88cc"]);
     assert_eq!((guests.metadata_groups, guests.unguardable), (MetadataGroups::Restrict, Unguardable::Allow));
+    assert_eq!((guests.mid_stream, GuestDefaults::default().mid_stream), (MidStream::Accept, MidStream::Drop));
 }
 
 #[test]
@@ -221,7 +226,8 @@ fn nesting_without_end_is_refused_and_not_followed() {
 const PIECES: &str = "[[group]]\n|name = |'web'|ingress = [|egress = [|{|}|]|[|, |\n|protocol = |'icmp'|'tcp'|ports = |\
                       '80,443-'|icmp-type = |from = |from-group = |to = |'::/0'|family = |[[guest]]\n|match = |'a*'|\
                       addresses = |mac = |mark = |0xf|-1|[bridges.|\"br*\"|[host]\n|[guests]\n|allow = |\
-                      ethertypes = |\u{e4}|\u{0}|\"|'|9e99";
+                      ethertypes = |[nat]\n|[[floating-ip]]\n|address = '192.0.2.1'\n|guest = 'a'\n|fixed = |\
+                      [[forward]]\n|to-ports = |80|\u{e4}|\u{0}|\"|'|9e99";
 
 fn piece() -> impl Strategy<Value = String> {
     let pieces: Vec<&str> = PIECES.split('|').collect();
