@@ -11,6 +11,11 @@
 //! ├── fragments/IFNAME.json             the operator's own rules at the port, and their lines
 //! ├── preserved.json                    chains of others, as they stood while whole
 //! ├── members/SET/ADDRESS/IFNAME        who adds which address to which set
+//! ├── addresses/IFNAME.json             the addresses of the port's guest
+//! ├── nat/IFNAME.json                   floating IPs and forwards that lead to the port
+//! ├── nat.json                          all of them, as they were applied
+//! ├── concerned.json                    flows that are yet to be looked at
+//! ├── arriving/UUID                     guests that come with connections of their own
 //! ├── authors                           process ids of programs that we ran
 //! ├── events.jsonl, events.1.jsonl      what the daemon saw and did
 //! └── virt-guard.prom                   its counters, for node_exporter
@@ -19,13 +24,18 @@
 //! ```
 //!
 //! Below `/var/lib/virt-guard` is what must outlive a reboot, as libvirt's filters
-//! do: `nwfilter.json`, the filters that were made in libvirt (`filters`).
+//! do: `nwfilter.json`, the filters that were made in libvirt (`filters`), and
+//! `floating.json` and `addresses.json`, the floating IPs associated by command and
+//! the addresses put on interfaces (`floating`).
 //!
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
 
+mod concerned;
+mod ends;
 pub mod events;
 mod filters;
+mod floating;
 mod fragments;
 mod lock;
 mod members;
@@ -47,7 +57,10 @@ use crate::model::GuestId;
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
+pub use concerned::Concerned;
+pub use ends::PortAddresses;
 pub use filters::MadeFilters;
+pub use floating::{Association, FloatingRecords, PutAddress};
 pub use fragments::FragmentRecord;
 pub use lock::Lock;
 pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
@@ -234,6 +247,22 @@ impl State {
     /// The file cannot be written or removed.
     pub fn set_port(&self, name: &IfName, record: Option<&PortRecord>) -> io::Result<()> {
         set(&self.port_file(name), record)
+    }
+
+    /// Notes that a guest is about to come from another host or from a file, with
+    /// connections that it began there.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn note_arriving(&self, uuid: &Uuid) -> io::Result<()> {
+        let folder = self.dir.join("arriving");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(uuid.to_string()), "")
+    }
+
+    /// Whether a guest was about to come so. Asked once.
+    pub fn takes_arriving(&self, uuid: &Uuid) -> bool {
+        fs::remove_file(self.dir.join("arriving").join(uuid.to_string())).is_ok()
     }
 
     fn guest_file(&self, uuid: &Uuid) -> PathBuf {

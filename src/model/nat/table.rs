@@ -128,8 +128,7 @@ const fn source_port(tuple: &Tuple) -> Option<u16> {
 /// Whether one connection could go by both.
 fn overlap(one: &Forwarding, other: &Forwarding) -> bool {
     let addresses = one.address.is_none() || other.address.is_none() || one.address == other.address;
-    let ports = one.ports.first() <= other.ports.last() && other.ports.first() <= one.ports.last();
-    one.family() == other.family() && one.protocol == other.protocol && addresses && ports
+    one.family() == other.family() && one.protocol == other.protocol && addresses && one.ports.overlaps(other.ports)
 }
 
 #[cfg(test)]

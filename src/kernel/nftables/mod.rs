@@ -9,18 +9,20 @@
 //!
 //! Numbers inside nftables' attributes are big-endian (linux/netfilter/nf_tables.h).
 
+mod element;
+
 use std::cell::RefCell;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use nix::sys::socket::SockProtocol;
 
+use self::element::element;
 use super::listing::{Container, Listing};
 use super::netlink::{Message, Request, Socket, attribute, attributes, text};
 use crate::digest;
 use crate::engine::{Nftables, Table};
 use crate::net::{Direction, Family};
-use crate::plan::Name;
+use crate::plan::{Name, NatChain, NatMap};
 
 /// `NFNL_SUBSYS_NFTABLES` in the upper byte of a message's type.
 const SUBSYSTEM: u16 = 10 << 8;
@@ -180,7 +182,8 @@ impl Reader<'_> {
         Ok(listing)
     }
 
-    /// These chains, and the maps that lead to ports.
+    /// These chains, and the maps that go with them: those that lead to ports, and those
+    /// of translations.
     pub(super) fn chains(&mut self, chains: &[(Table, String)]) -> io::Result<Listing> {
         let mut listing = Listing::default();
         for (table, name) in chains {
@@ -194,6 +197,11 @@ impl Reader<'_> {
         if chains.iter().any(|(table, _)| *table == Table::NftBridge) {
             for direction in Direction::BOTH {
                 self.add_elements(&mut listing, Table::NftBridge, Nftables::port_map(direction))?;
+            }
+        }
+        if chains.contains(&(Table::NftInet, NatChain::Lead.name().to_string())) {
+            for (map, family) in NatMap::ALL.into_iter().flat_map(|map| Family::BOTH.map(|family| (map, family))) {
+                self.add_elements(&mut listing, Table::NftInet, map.name(family).as_str())?;
             }
         }
         Ok(listing)
@@ -308,37 +316,4 @@ fn rule_digest(body: &[u8]) -> u64 {
         }
     }
     digest::extend(hash, attribute(body, RULE_USERDATA).unwrap_or_default())
-}
-
-/// An element as nft would list it.
-fn element(set: &str, bytes: &[u8]) -> Option<String> {
-    let key = attribute(attribute(bytes, ELEMENT_KEY)?, DATA_VALUE)?;
-    let key = key_text(set, key)?;
-    let verdict = attribute(bytes, ELEMENT_DATA).and_then(|data| attribute(data, DATA_VERDICT));
-    Some(match verdict {
-        Some(verdict) => format!("{key} : {}", verdict_text(verdict)),
-        None => key,
-    })
-}
-
-/// A verdict as nft would list it; ours are all `goto`.
-fn verdict_text(verdict: &[u8]) -> String {
-    match attribute(verdict, VERDICT_CODE).and_then(big_endian) {
-        Some(DROP) => "drop".to_owned(),
-        Some(ACCEPT) => "accept".to_owned(),
-        Some(JUMP) => format!("jump {}", text_of(verdict, VERDICT_CHAIN)),
-        _ => format!("goto {}", text_of(verdict, VERDICT_CHAIN)),
-    }
-}
-
-/// Sets of members hold addresses; the others hold names of interfaces.
-fn key_text(set: &str, key: &[u8]) -> Option<String> {
-    if !set.starts_with("vg_m_") {
-        return Some(format!("\"{}\"", text(key)));
-    }
-    let address = match key.len() {
-        4 => IpAddr::from(Ipv4Addr::from(<[u8; 4]>::try_from(key).ok()?)),
-        _ => IpAddr::from(Ipv6Addr::from(<[u8; 16]>::try_from(key).ok()?)),
-    };
-    Some(address.to_string())
 }

@@ -1,0 +1,89 @@
+//! What of the world around is a port's: the addresses of its guest, and what leads
+//! to it. By these its flows are found, and by nothing else once it is gone.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{State, names, read, set};
+use crate::facts::domain::Uuid;
+use crate::model::{NatTable, Translations};
+use crate::net::IfName;
+
+const ADDRESSES: &str = "addresses";
+const TRANSLATIONS: &str = "nat";
+
+/// The addresses of a port's guest there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortAddresses {
+    /// Whose port it is.
+    pub guest: Uuid,
+    /// What it is known to have.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl State {
+    /// The addresses at a port.
+    pub fn addresses_at(&self, port: &IfName) -> Option<PortAddresses> {
+        read(&self.file_in(ADDRESSES, port))
+    }
+
+    /// The addresses at all ports.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn all_addresses(&self) -> io::Result<BTreeMap<IfName, PortAddresses>> {
+        self.all_in(ADDRESSES)
+    }
+
+    /// Remembers the addresses at a port, or forgets them.
+    ///
+    /// # Errors
+    /// The file cannot be written or removed.
+    pub fn set_addresses_at(&self, port: &IfName, record: Option<&PortAddresses>) -> io::Result<()> {
+        set(&self.file_in(ADDRESSES, port), record)
+    }
+
+    /// What is to lead to each port.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn translations(&self) -> io::Result<BTreeMap<IfName, Translations>> {
+        self.all_in(TRANSLATIONS)
+    }
+
+    /// Remembers what is to lead to a port; nothing is not remembered.
+    ///
+    /// # Errors
+    /// The file cannot be written or removed.
+    pub fn set_translations(&self, port: &IfName, translations: &Translations) -> io::Result<()> {
+        set(&self.file_in(TRANSLATIONS, port), (!translations.is_empty()).then_some(translations))
+    }
+
+    /// The translations that were applied last.
+    pub fn nat(&self) -> NatTable {
+        read(&self.dir.join("nat.json")).unwrap_or_default()
+    }
+
+    /// Remembers the translations that stand.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn set_nat(&self, table: &NatTable) -> io::Result<()> {
+        set(&self.dir.join("nat.json"), (!table.is_empty()).then_some(table))
+    }
+
+    fn all_in<T: DeserializeOwned>(&self, folder: &str) -> io::Result<BTreeMap<IfName, T>> {
+        let names = names(&self.dir.join(folder))?;
+        let ports = names.iter().filter_map(|name| name.strip_suffix(".json")?.parse::<IfName>().ok());
+        Ok(ports.filter_map(|port| Some((port.clone(), read(&self.file_in(folder, &port))?))).collect())
+    }
+
+    fn file_in(&self, folder: &str, port: &IfName) -> PathBuf {
+        self.dir.join(folder).join(format!("{port}.json"))
+    }
+}
