@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "no test binary uses all of it")]
 #![allow(clippy::expect_used, reason = "a test says what it expected")]
 
+pub mod entries;
 pub mod lab;
 pub mod sums;
 mod wire;

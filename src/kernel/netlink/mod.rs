@@ -2,6 +2,8 @@
 //!
 //! Numbers of the protocol itself are in host order (netlink(7)).
 
+mod request;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -11,6 +13,8 @@ use nix::sys::socket::{
     sockopt,
 };
 use nix::sys::time::TimeVal;
+
+pub(super) use request::Request;
 
 /// linux/netlink.h
 const NLMSG_ERROR: u16 = 2;
@@ -26,40 +30,8 @@ const ATTRIBUTE: usize = 4;
 const TYPE_MASK: u16 = 0x3fff;
 /// How often a list is asked for again that changed while it was told.
 const TRIES: usize = 10;
-
-/// A request: a message type, a fixed header, attributes.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    kind: u16,
-    body: Vec<u8>,
-}
-
-impl Request {
-    pub(super) fn new(kind: u16, header: &[u8]) -> Self {
-        Self { kind, body: header.to_vec() }
-    }
-
-    /// Adds an attribute that is a text, with the zero that ends it.
-    pub(super) fn text(mut self, kind: u16, value: &str) -> Self {
-        let length = ATTRIBUTE + value.len() + 1;
-        self.body.extend((length as u16).to_ne_bytes());
-        self.body.extend(kind.to_ne_bytes());
-        self.body.extend(value.as_bytes());
-        self.body.resize(self.body.len() + 1 + length.next_multiple_of(4) - length, 0);
-        self
-    }
-
-    fn bytes(&self, flags: u16) -> Vec<u8> {
-        let length = (HEADER + self.body.len()) as u32;
-        let mut bytes = length.to_ne_bytes().to_vec();
-        bytes.extend(self.kind.to_ne_bytes());
-        bytes.extend((NLM_F_REQUEST | flags).to_ne_bytes());
-        // Sequence number and port stay zero: one question at a time.
-        bytes.resize(HEADER, 0);
-        bytes.extend(&self.body);
-        bytes
-    }
-}
+/// How many requests may wait for their acknowledgements together.
+pub(super) const AT_ONCE: usize = 64;
 
 /// A message of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,11 +40,18 @@ pub(super) struct Message {
     pub(super) body: Vec<u8>,
 }
 
+/// How a list was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// In one piece.
+    Whole,
+    /// It changed meanwhile: something of it may be missing, or told twice.
+    Interrupted,
+}
+
 /// What has been read of an answer.
 #[derive(Debug, Default)]
 struct Answer {
-    messages: Vec<Message>,
-    /// The list changed while it was told.
     interrupted: bool,
     done: bool,
 }
@@ -114,12 +93,12 @@ impl Socket {
     /// # Errors
     /// `ENOBUFS`: more was told than there was room for, and some of it is lost.
     pub(super) fn news(&mut self) -> io::Result<Vec<Message>> {
-        let mut answer = Answer::default();
+        let mut messages = Vec::new();
         loop {
             match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::MSG_DONTWAIT) {
                 Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) => return Ok(answer.messages),
-                length => read(&self.buffer[..length?], &mut answer)?,
+                Err(Errno::EAGAIN) => return Ok(messages),
+                length => read(&self.buffer[..length?], &mut Answer::default(), &mut Message::collect(&mut messages))?,
             }
         }
     }
@@ -130,11 +109,21 @@ impl Socket {
     /// The kernel refuses, is silent for seconds, or the list never stands still.
     pub(super) fn dump(&mut self, request: &Request) -> io::Result<Vec<Message>> {
         for _ in 0..TRIES {
-            if let Some(messages) = self.ask(&request.bytes(NLM_F_DUMP))? {
+            let mut messages = Vec::new();
+            if self.walk(request, Message::collect(&mut messages))? == Telling::Whole {
                 return Ok(messages);
             }
         }
         Err(io::Error::new(io::ErrorKind::Interrupted, "the kernel's rules change faster than they can be read"))
+    }
+
+    /// Goes through a list once; `each` gets every message's type and body, and
+    /// nothing is kept of them here.
+    ///
+    /// # Errors
+    /// The kernel refuses or is silent for seconds.
+    pub(super) fn walk(&mut self, request: &Request, each: impl FnMut(u16, &[u8])) -> io::Result<Telling> {
+        self.ask(&request.bytes(NLM_F_DUMP, 0), each)
     }
 
     /// The one thing asked for; `None` if it is not there.
@@ -142,41 +131,101 @@ impl Socket {
     /// # Errors
     /// The kernel refuses or is silent for seconds.
     pub(super) fn get(&mut self, request: &Request) -> io::Result<Option<Message>> {
-        match self.ask(&request.bytes(NLM_F_ACK)) {
-            Ok(messages) => Ok(messages.and_then(|messages| messages.into_iter().next())),
+        let mut messages = Vec::new();
+        match self.ask(&request.bytes(NLM_F_ACK, 0), Message::collect(&mut messages)) {
+            Ok(telling) => Ok(messages.into_iter().next().filter(|_| telling == Telling::Whole)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    fn ask(&mut self, bytes: &[u8]) -> io::Result<Option<Vec<Message>>> {
-        sendto(self.socket.as_raw_fd(), bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+    /// Has the kernel do all of these, one after the other, whatever becomes of the
+    /// others, and gives what became of each. An acknowledgement takes about 1 KiB
+    /// of the socket's room, which is 208 KiB by default: not more than [`AT_ONCE`].
+    ///
+    /// # Errors
+    /// The kernel is silent for seconds. What it did is not known then.
+    pub(super) fn each(&mut self, requests: &[Request]) -> io::Result<Vec<io::Result<()>>> {
+        debug_assert!(requests.len() <= AT_ONCE, "the acknowledgements have no room");
+        // Numbered from 1: every other message has number 0.
+        let numbered = requests.iter().zip(1..).flat_map(|(request, number)| request.bytes(NLM_F_ACK, number));
+        self.send(&numbered.collect::<Vec<_>>())?;
+        let mut results: Vec<_> = requests.iter().map(|_| None).collect();
+        while results.iter().any(Option::is_none) {
+            let length = self.receive()?;
+            for message in messages(&self.buffer[..length]).filter(|message| message.kind == NLMSG_ERROR) {
+                let place = (message.sequence as usize).wrapping_sub(1);
+                if let Some(result) = results.get_mut(place) {
+                    *result = Some(acknowledged(message.body));
+                }
+            }
+        }
+        Ok(results.into_iter().flatten().collect())
+    }
+
+    fn ask(&mut self, bytes: &[u8], mut each: impl FnMut(u16, &[u8])) -> io::Result<Telling> {
+        self.send(bytes)?;
         let mut answer = Answer::default();
         while !answer.done {
-            let length = match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
-                Err(Errno::EINTR) => continue,
-                length => length?,
-            };
-            read(&self.buffer[..length], &mut answer)?;
+            let length = self.receive()?;
+            read(&self.buffer[..length], &mut answer, &mut each)?;
         }
-        Ok((!answer.interrupted).then_some(answer.messages))
+        Ok(if answer.interrupted { Telling::Interrupted } else { Telling::Whole })
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        sendto(self.socket.as_raw_fd(), bytes, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+        Ok(())
+    }
+
+    /// Waits for the next part of an answer, and gives its length in the buffer.
+    fn receive(&mut self) -> io::Result<usize> {
+        loop {
+            match recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
+                Err(Errno::EINTR) => {}
+                length => return Ok(length?),
+            }
+        }
     }
 }
 
-fn read(mut bytes: &[u8], answer: &mut Answer) -> io::Result<()> {
-    while let (Some(length), Some(kind), Some(flags)) = (u32_at(bytes, 0), u16_at(bytes, 4), u16_at(bytes, 6)) {
-        let length = length as usize;
-        let Some(body) = bytes.get(HEADER..length) else { break };
+impl Message {
+    /// Keeps every message in `messages`.
+    fn collect(messages: &mut Vec<Self>) -> impl FnMut(u16, &[u8]) {
+        |kind, body| messages.push(Self { kind, body: body.to_vec() })
+    }
+}
+
+/// A message as it lies in the buffer.
+struct Raw<'a> {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    body: &'a [u8],
+}
+
+/// The whole messages in `bytes`.
+fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Raw<'_>> {
+    std::iter::from_fn(move || {
+        let length = u32_at(bytes, 0)? as usize;
+        let (kind, flags, sequence) = (u16_at(bytes, 4)?, u16_at(bytes, 6)?, u32_at(bytes, 8)?);
+        let body = bytes.get(HEADER..length)?;
+        bytes = bytes.get(aligned(length)..).unwrap_or_default();
+        Some(Raw { kind, flags, sequence, body })
+    })
+}
+
+fn read(bytes: &[u8], answer: &mut Answer, each: &mut impl FnMut(u16, &[u8])) -> io::Result<()> {
+    for Raw { kind, flags, body, .. } in messages(bytes) {
         answer.interrupted |= flags & NLM_F_DUMP_INTR != 0;
         match kind {
-            NLMSG_DONE => answer.done = true,
-            NLMSG_ERROR => {
+            // A list that broke off ends with the error in place of the zero.
+            NLMSG_DONE | NLMSG_ERROR => {
                 acknowledged(body)?;
                 answer.done = true;
             }
-            _ => answer.messages.push(Message { kind, body: body.to_vec() }),
+            _ => each(kind, body),
         }
-        bytes = bytes.get(aligned(length)..).unwrap_or_default();
     }
     Ok(())
 }
@@ -230,19 +279,21 @@ mod tests {
 
     #[test]
     fn truncated_messages_are_not_read_past_their_end() {
-        let whole = Request::new(20, &[1, 2, 3, 4]).text(1, "virt_guard").bytes(0);
+        let whole = Request::new(20, &[1, 2, 3, 4]).text(1, "virt_guard").bytes(0, 0);
         for length in 0..whole.len() {
             let mut answer = Answer::default();
-            read(&whole[..length], &mut answer).unwrap();
-            assert!(answer.messages.is_empty() && !answer.done);
+            read(&whole[..length], &mut answer, &mut |_, _| panic!("{length} bytes are no message")).unwrap();
+            assert!(!answer.done);
         }
     }
 
     #[test]
-    fn attributes_are_padded_and_found_again() {
-        let request = Request::new(20, &[]).text(1, "abc").text(2, "defgh");
-        let found: Vec<_> = attributes(&request.body).map(|(kind, value)| (kind, text(value))).collect();
-        assert_eq!(found, [(1, "abc".to_owned()), (2, "defgh".to_owned())]);
+    fn a_list_that_broke_off_is_an_error() {
+        let end = |code: i32| Request::new(NLMSG_DONE, &code.to_ne_bytes()).bytes(0, 0);
+        let mut answer = Answer::default();
+        assert!(read(&end(-2), &mut answer, &mut |_, _| ()).is_err() && !answer.done);
+        read(&end(0), &mut answer, &mut |_, _| ()).unwrap();
+        assert!(answer.done);
     }
 
     #[test]
