@@ -4,6 +4,7 @@
 //! In: an engine's steps. Out: what the kernel holds afterwards, as it says
 //! itself. Nothing here decides what ought to be there.
 
+mod addresses;
 mod files;
 mod instance;
 mod links;
@@ -16,6 +17,7 @@ mod readback;
 pub mod saved;
 mod support;
 
+pub use addresses::{Addresses, HostAddress, announce, enable_forwarding, forwarding, put_address, take_address};
 pub use files::{Concern, FileNews, FileWatch};
 pub use instance::{Needs, read_instances};
 pub use links::{Link, LinkKind, Links, Netlink};

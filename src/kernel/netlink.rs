@@ -40,12 +40,16 @@ impl Request {
     }
 
     /// Adds an attribute that is a text, with the zero that ends it.
-    pub(super) fn text(mut self, kind: u16, value: &str) -> Self {
-        let length = ATTRIBUTE + value.len() + 1;
-        self.body.extend((length as u16).to_ne_bytes());
+    pub(super) fn text(self, kind: u16, value: &str) -> Self {
+        self.value(kind, &[value.as_bytes(), &[0]].concat())
+    }
+
+    /// Adds an attribute.
+    pub(super) fn value(mut self, kind: u16, value: &[u8]) -> Self {
+        self.body.extend(((ATTRIBUTE + value.len()) as u16).to_ne_bytes());
         self.body.extend(kind.to_ne_bytes());
-        self.body.extend(value.as_bytes());
-        self.body.resize(self.body.len() + 1 + length.next_multiple_of(4) - length, 0);
+        self.body.extend(value);
+        self.body.resize(aligned(self.body.len()), 0);
         self
     }
 
@@ -147,6 +151,15 @@ impl Socket {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Has the kernel change something; `flags` say what to do if it is there
+    /// already (`NLM_F_EXCL` and its like, linux/netlink.h).
+    ///
+    /// # Errors
+    /// The kernel refuses or is silent for seconds.
+    pub(super) fn change(&mut self, request: &Request, flags: u16) -> io::Result<()> {
+        self.ask(&request.bytes(NLM_F_ACK | flags)).map(drop)
     }
 
     fn ask(&mut self, bytes: &[u8]) -> io::Result<Option<Vec<Message>>> {
