@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use virt_guard::engine::{BridgeNames, Engine, Iptables, Nftables};
 use virt_guard::facts::Domain;
-use virt_guard::kernel::{Capabilities, Deadline, Link, LinkKind, Links, Programs, Xtables};
+use virt_guard::kernel::{Addresses, Capabilities, Deadline, Link, LinkKind, Links, Programs, Xtables};
 use virt_guard::reconcile::{Host, Interfaces};
 
 /// A host with br100, an Ethernet card in it and one tap.
@@ -27,6 +27,10 @@ impl Interfaces for SmallHost {
             ("eth1".parse().unwrap(), link(LinkKind::Physical, Some("br100"))),
             ("vnet7".parse().unwrap(), link(virtual_kind("tun"), Some("br100"))),
         ]))
+    }
+
+    fn addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses::default())
     }
 }
 

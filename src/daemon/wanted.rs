@@ -33,7 +33,7 @@ pub enum Told {
     RulesPerhaps,
     /// Somebody used the old iptables, which tells of nothing else.
     OldTables,
-    /// Interfaces were changed.
+    /// Interfaces or their addresses were changed.
     Links,
     /// Files of the operator's, or leases, were changed.
     Files,
@@ -73,7 +73,7 @@ pub struct Wanted {
     pub guests: BTreeMap<Uuid, (Option<Box<Domain>>, String)>,
     /// Status files to read.
     pub files: BTreeSet<OsString>,
-    /// Interfaces may be others than before.
+    /// Interfaces or their addresses may be others than before.
     pub links: bool,
     /// What others keep in the kernel may be gone.
     pub beside: Option<Beside>,

@@ -14,8 +14,8 @@ use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
 use crate::facts::{Domain, running, with_source};
-use crate::kernel::{Deadline, Links, generation};
-use crate::reconcile::Host;
+use crate::kernel::{Addresses, Deadline, Links, generation};
+use crate::reconcile::{Error, Host};
 use crate::state::events::Kind;
 
 /// How long one piece of work may take. Nobody waits for it but the guests, which
@@ -38,7 +38,7 @@ pub struct Worker {
     pub(super) seen: Option<u32>,
     /// The number of a change of rules that closed the ports.
     pub(super) own: Option<u32>,
-    links: Links,
+    network: Network,
     /// What was to be mended and could not be; whoever began it is to blame.
     unmended: Option<Attack>,
     retry: Duration,
@@ -48,6 +48,19 @@ pub struct Worker {
     /// libvirt's own rules are to be looked at, and not before this if that failed.
     wants_filters: bool,
     pub(super) filters_rest: Instant,
+}
+
+/// What of the host's network has a say in what is to stand.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Network {
+    links: Links,
+    addresses: Addresses,
+}
+
+impl Network {
+    fn of(host: &Host) -> Result<Self, Error> {
+        Ok(Self { links: host.links()?, addresses: host.addresses()? })
+    }
 }
 
 impl Worker {
@@ -62,7 +75,7 @@ impl Worker {
             next_check: now,
             seen: None,
             own: None,
-            links: Links::default(),
+            network: Network::default(),
             unmended: None,
             retry: FIRST_RETRY,
             shut: false,
@@ -75,7 +88,7 @@ impl Worker {
     /// Brings everything in order before anybody is told that the daemon watches.
     pub fn first_look(&mut self) {
         let host = self.host();
-        self.links = host.links().unwrap_or_default();
+        self.network = Network::of(&host).unwrap_or_default();
         match running::running(&self.root) {
             Ok(running) => {
                 running.problems.into_iter().for_each(|problem| self.journal.failed(problem));
@@ -119,7 +132,7 @@ impl Worker {
             self.close();
         }
         if mem::take(&mut self.wanted.links) {
-            self.look_at_links(now);
+            self.look_at_network(now);
         }
         let told = self.wanted.attack.is_some() || self.wanted.look.is_some_and(|due| due <= now);
         if (told && self.pace.free_at() <= now) || self.next_check <= now {
@@ -235,13 +248,13 @@ impl Worker {
         self.retry = (self.retry * 2).min(LONGEST_RETRY);
     }
 
-    /// Ports that came or went change what is to stand; most of what is told of
-    /// interfaces does not.
-    fn look_at_links(&mut self, now: Instant) {
-        match self.host().links() {
-            Ok(links) if links == self.links => {}
-            Ok(links) => {
-                self.links = links;
+    /// Ports and addresses that came or went change what is to stand; most of what is
+    /// told of interfaces does not.
+    fn look_at_network(&mut self, now: Instant) {
+        match Network::of(&self.host()) {
+            Ok(network) if network == self.network => {}
+            Ok(network) => {
+                self.network = network;
                 self.wanted.look_now(now);
             }
             Err(error) => self.journal.failed(with_source(&error)),

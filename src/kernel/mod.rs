@@ -4,6 +4,7 @@
 //! In: an engine's steps. Out: what the kernel holds afterwards, as it says
 //! itself. Nothing here decides what ought to be there.
 
+mod addresses;
 mod conntrack;
 mod files;
 mod instance;
@@ -17,6 +18,7 @@ mod readback;
 pub mod saved;
 mod support;
 
+pub use addresses::{Addresses, HostAddress, announce, enable_forwarding, forwarding, put_address, take_address};
 pub use conntrack::{Conntrack, End};
 pub use files::{Concern, FileNews, FileWatch};
 pub use instance::{Needs, read_instances};

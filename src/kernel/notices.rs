@@ -1,5 +1,5 @@
 //! What the kernel tells by itself: that rules were changed and by whom, that
-//! interfaces came, went or moved to another bridge.
+//! interfaces came, went or moved to another bridge, or bear other addresses.
 //!
 //! In: netlink's multicast groups. Out: changes, each whole. Only the tables are
 //! told here; what is wrong with them is for a comparison to find.
@@ -18,8 +18,10 @@ use crate::engine::Table;
 
 /// `NFNLGRP_NFTABLES` (linux/netfilter/nfnetlink.h), as a bit.
 const RULES: u32 = 1 << (7 - 1);
-/// `RTNLGRP_LINK` (linux/rtnetlink.h), as a bit.
+/// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV6_IFADDR`
+/// (linux/rtnetlink.h), as bits.
 const LINKS: u32 = 1;
+const ADDRESSES: u32 = 1 << (5 - 1) | 1 << (9 - 1);
 
 /// The process that changed rules.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -93,7 +95,7 @@ impl RuleWatch {
     }
 }
 
-/// A listener to interfaces.
+/// A listener to interfaces and their addresses.
 #[derive(Debug)]
 pub struct LinkWatch(Socket);
 
@@ -103,7 +105,7 @@ impl LinkWatch {
     /// # Errors
     /// The kernel forbids it.
     pub fn start() -> io::Result<Self> {
-        Socket::listen(SockProtocol::NetlinkRoute, LINKS).map(Self)
+        Socket::listen(SockProtocol::NetlinkRoute, LINKS | ADDRESSES).map(Self)
     }
 
     /// Readable when there is something to tell.
@@ -111,7 +113,7 @@ impl LinkWatch {
         self.0.fd()
     }
 
-    /// Whether any interface was changed since the last call. Waits for nothing.
+    /// Whether any interface or address was changed since the last call. Waits for nothing.
     ///
     /// # Errors
     /// The kernel does not tell any more.

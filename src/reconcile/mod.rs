@@ -26,7 +26,8 @@ use crate::facts::policy::{EngineChoice, Policy, PolicyError};
 use crate::facts::{FactError, Surroundings};
 use crate::kernel::saved::{Saved, save};
 use crate::kernel::{
-    Capabilities, Deadline, Links, Listing, Netlink, Probe, Programs, RunError, Runner, generation, probe, read_all,
+    Addresses, Capabilities, Deadline, Links, Listing, Netlink, Probe, Programs, RunError, Runner, generation, probe,
+    read_all,
 };
 use crate::net::Family;
 use crate::plan::PlanError;
@@ -100,11 +101,21 @@ pub trait Interfaces {
     /// # Errors
     /// They cannot be asked for.
     fn links(&self) -> io::Result<Links>;
+
+    /// The addresses of this host as they are now.
+    ///
+    /// # Errors
+    /// They cannot be asked for.
+    fn addresses(&self) -> io::Result<Addresses>;
 }
 
 impl Interfaces for Netlink {
     fn links(&self) -> io::Result<Links> {
         Netlink::links(*self)
+    }
+
+    fn addresses(&self) -> io::Result<Addresses> {
+        Netlink::addresses(*self)
     }
 }
 
@@ -164,6 +175,14 @@ impl Host {
     /// The kernel does not say.
     pub fn links(&self) -> Result<Links, Error> {
         self.interfaces.links().map_err(Error::io("the interfaces of this host cannot be listed"))
+    }
+
+    /// The addresses of this host as they are now.
+    ///
+    /// # Errors
+    /// The kernel does not say.
+    pub fn addresses(&self) -> Result<Addresses, Error> {
+        self.interfaces.addresses().map_err(Error::io("the addresses of this host cannot be listed"))
     }
 
     /// What the kernel can do: remembered, or found now. A reboot empties /run, so

@@ -44,7 +44,7 @@ impl Host {
 mod tests {
     use super::*;
     use crate::engine::Nftables;
-    use crate::kernel::{Command, Deadline, RunError, Runner};
+    use crate::kernel::{Addresses, Command, Deadline, RunError, Runner};
     use std::io;
     use std::path::Path;
     use std::time::Duration;
@@ -60,6 +60,10 @@ mod tests {
     impl super::super::Interfaces for Nobody {
         fn links(&self) -> io::Result<Links> {
             Ok(Links::default())
+        }
+
+        fn addresses(&self) -> io::Result<Addresses> {
+            Ok(Addresses::default())
         }
     }
 

@@ -163,6 +163,15 @@ impl Socket {
         Ok(results.into_iter().flatten().collect())
     }
 
+    /// Has the kernel change something; `flags` say what to do if it is there
+    /// already (`NLM_F_EXCL` and its like, linux/netlink.h).
+    ///
+    /// # Errors
+    /// The kernel refuses or is silent for seconds.
+    pub(super) fn change(&mut self, request: &Request, flags: u16) -> io::Result<()> {
+        self.ask(&request.bytes(NLM_F_ACK | flags, 0), |_, _| {}).map(drop)
+    }
+
     fn ask(&mut self, bytes: &[u8], mut each: impl FnMut(u16, &[u8])) -> io::Result<Telling> {
         self.send(bytes)?;
         let mut answer = Answer::default();

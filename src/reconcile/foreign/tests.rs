@@ -114,6 +114,10 @@ impl crate::reconcile::Interfaces for Nobody {
     fn links(&self) -> std::io::Result<Links> {
         Ok(links(&["vnet7"]))
     }
+
+    fn addresses(&self) -> std::io::Result<crate::kernel::Addresses> {
+        Ok(crate::kernel::Addresses::default())
+    }
 }
 
 fn host(root: &std::path::Path, runner: Box<dyn crate::kernel::Runner>) -> Host {
