@@ -86,12 +86,13 @@ fn transport(tuple: &Tuple) -> Transport {
 /// The way back. Of an echo conntrack keeps the answer's type, of which the request
 /// has another: it is one more or less (RFC 792; RFC 4443).
 fn turned(reply: &Tuple) -> Tuple {
-    let detail = match reply.detail {
-        Detail::Ports { source, destination } => Detail::Ports { source: destination, destination: source },
-        Detail::Icmp { number, code, id } => Detail::Icmp { number: asked(reply.source, number), code, id },
-        Detail::Nothing => Detail::Nothing,
-    };
-    Tuple { source: reply.destination, destination: reply.source, protocol: reply.protocol, detail }
+    let turned = reply.turned();
+    match turned.detail {
+        Detail::Icmp { number, code, id } => {
+            Tuple { detail: Detail::Icmp { number: asked(reply.source, number), code, id }, ..turned }
+        }
+        _ => turned,
+    }
 }
 
 /// The query that a message of this type answers, as conntrack pairs them

@@ -47,6 +47,15 @@ impl Tuple {
         Family::of(self.source)
     }
 
+    /// The same way turned around, as an answer that nobody translates.
+    pub const fn turned(&self) -> Self {
+        let detail = match self.detail {
+            Detail::Ports { source, destination } => Detail::Ports { source: destination, destination: source },
+            other => other,
+        };
+        Self { source: self.destination, destination: self.source, protocol: self.protocol, detail }
+    }
+
     /// The destination port, if the protocol has ports.
     pub const fn destination_port(&self) -> Option<u16> {
         match self.detail {

@@ -17,6 +17,9 @@ pub enum NatChain {
 }
 
 impl NatChain {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Lead, Self::Leave, Self::Incoming, Self::Own];
+
     /// The chain's name.
     pub fn name(self) -> Name {
         Name::base(match self {

@@ -1,11 +1,13 @@
 //! What is to stand around each guest's ports: policy, facts, and the kernel's
 //! word on where each port is.
 
+use std::net::IpAddr;
+
 use crate::engine::Engine;
 use crate::facts::policy::Policy;
 use crate::facts::{Domain, Surroundings};
 use crate::kernel::Links;
-use crate::model::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, quarantine, resolve};
+use crate::model::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, Translations, quarantine, resolve};
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
@@ -18,6 +20,17 @@ pub struct DesiredPort {
     pub guest: GuestId,
     /// Its chains.
     pub plan: PortPlan,
+    /// What of the world around is the port's; nothing if that is as it was.
+    pub ends: Option<Ends>,
+}
+
+/// What of the world around is a port's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The addresses that its guest is known to have there.
+    pub addresses: Vec<IpAddr>,
+    /// What leads to it.
+    pub translations: Translations,
 }
 
 /// What is to stand around one guest.
@@ -66,7 +79,10 @@ pub(super) fn desired(policy: &Policy, host: &Surroundings, domain: &Domain, lin
 fn port(guest: &GuestId, interface: &InterfacePolicy) -> Option<DesiredPort> {
     let Guarding::Walls(walls) = &interface.guarding else { return None };
     let plan = PortPlan::new(interface.target.clone()?, walls, interface.members.clone());
-    Some(DesiredPort { guest: guest.clone(), plan })
+    // A station with any IPv6 has the address of its MAC address, too.
+    let addresses = interface.known.iter().copied().chain([IpAddr::V6(interface.mac.link_local())]).collect();
+    let ends = Ends { addresses, translations: interface.translations.clone() };
+    Some(DesiredPort { guest: guest.clone(), plan, ends: Some(ends) })
 }
 
 /// Why packets of the interface do not cross a Linux bridge, by its kind or by
@@ -84,6 +100,7 @@ fn obstacle(interface: &InterfacePolicy, links: &Links) -> Option<String> {
 /// Closed ports for a guest whose rules are not known.
 pub(super) fn closed(guest: &GuestId, ports: impl IntoIterator<Item = IfName>, reason: &str) -> Vec<DesiredPort> {
     let walls = quarantine(reason);
-    let port = |ifname| DesiredPort { guest: guest.clone(), plan: PortPlan::new(ifname, &walls, Vec::new()) };
+    let port =
+        |ifname| DesiredPort { guest: guest.clone(), plan: PortPlan::new(ifname, &walls, Vec::new()), ends: None };
     ports.into_iter().map(port).collect()
 }

@@ -8,10 +8,13 @@ mod all;
 mod base;
 mod check;
 mod desired;
+mod floating;
+mod flows;
 mod foreign;
 mod fragments;
 mod guest;
 mod heal;
+mod nat;
 mod port;
 mod query;
 mod verify;
@@ -31,10 +34,12 @@ use crate::kernel::{
 };
 use crate::net::Family;
 use crate::plan::PlanError;
-use crate::state::State;
+use crate::state::{Concerned, FloatingRecords, State};
 
 pub use all::Outcome;
 pub use desired::{Desired, DesiredPort};
+pub use floating::{Disassociated, FloatingView};
+pub use flows::{FlowView, Judgement, Revocation, Selection};
 pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
@@ -127,8 +132,14 @@ pub struct Host {
     runner: Box<dyn Runner>,
     interfaces: Box<dyn Interfaces>,
     deadline: Deadline,
+    floating_records: FloatingRecords,
     /// The number of the last change of rules before everything was last read.
     seen: Option<u32>,
+    /// Flows that are to be looked at once the rules stand.
+    concerned: Concerned,
+    /// What was cut, and what went wrong beside the rules, until somebody asks.
+    revocations: Vec<Revocation>,
+    problems: Vec<String>,
 }
 
 impl Host {
@@ -147,7 +158,11 @@ impl Host {
             runner,
             interfaces,
             deadline,
+            floating_records: FloatingRecords::new(root),
             seen: None,
+            concerned: Concerned::default(),
+            revocations: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
@@ -156,12 +171,14 @@ impl Host {
         &self.state
     }
 
-    /// The policy as the files have it now.
+    /// The policy as the files have it now, with what was associated by command.
     ///
     /// # Errors
     /// A file is not as it must be.
     pub fn policy(&self) -> Result<Policy, Error> {
-        Ok(Policy::load(&self.root)?)
+        let mut policy = Policy::load(&self.root)?;
+        self.add_associations(&mut policy)?;
+        Ok(policy)
     }
 
     /// What others on this host know: filters and leases.

@@ -108,7 +108,7 @@ impl Host {
         let unknown = targets.filter_map(|interface| interface.target.clone()).filter(|name| !known.contains(name));
         let id = GuestId { name: domain.name.clone(), uuid: domain.uuid };
         let mut ports = closed(&id, unknown, reason);
-        ports.extend(good.into_iter().map(|(plan, guest)| DesiredPort { guest, plan }));
+        ports.extend(good.into_iter().map(|(plan, guest)| DesiredPort { guest, plan, ends: None }));
         Ok(ports)
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{State, names, read, set};
+use super::{Lines, State, names, read, set};
 use crate::facts::domain::Uuid;
 use crate::model::{NatTable, Translations};
 use crate::net::IfName;
@@ -24,6 +24,15 @@ pub struct PortAddresses {
     pub guest: Uuid,
     /// What it is known to have.
     pub addresses: Vec<IpAddr>,
+}
+
+/// The translations that were applied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NatRecord {
+    /// What leads where.
+    pub table: NatTable,
+    /// What the kernel showed of their chains.
+    pub lines: Lines,
 }
 
 impl State {
@@ -65,7 +74,7 @@ impl State {
     }
 
     /// The translations that were applied last.
-    pub fn nat(&self) -> NatTable {
+    pub fn nat(&self) -> NatRecord {
         read(&self.dir.join("nat.json")).unwrap_or_default()
     }
 
@@ -73,8 +82,8 @@ impl State {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn set_nat(&self, table: &NatTable) -> io::Result<()> {
-        set(&self.dir.join("nat.json"), (!table.is_empty()).then_some(table))
+    pub fn set_nat(&self, record: &NatRecord) -> io::Result<()> {
+        set(&self.dir.join("nat.json"), (!record.table.is_empty()).then_some(record))
     }
 
     fn all_in<T: DeserializeOwned>(&self, folder: &str) -> io::Result<BTreeMap<IfName, T>> {

@@ -34,6 +34,8 @@ pub enum Kind {
     Updated,
     /// Somebody changes rules faster than they are put back.
     Storm,
+    /// Connections were cut.
+    Revoked,
     /// Something could not be done.
     Failed,
     /// What is worth knowing and needs nothing to be done.
@@ -56,6 +58,9 @@ pub struct Event {
     /// The ports concerned; none if it is about all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<IfName>,
+    /// The connections concerned, by their first packets, and why each was cut.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<String>,
     /// How long it took from the news to the rules, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,
@@ -65,7 +70,15 @@ impl Event {
     /// Something that happens now.
     pub fn now(kind: Kind, message: impl Into<String>) -> Self {
         let time = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
-        Self { time, kind, message: message.into(), author: None, ports: Vec::new(), milliseconds: None }
+        Self {
+            time,
+            kind,
+            message: message.into(),
+            author: None,
+            ports: Vec::new(),
+            flows: Vec::new(),
+            milliseconds: None,
+        }
     }
 }
 

@@ -58,7 +58,7 @@ use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
 pub use concerned::Concerned;
-pub use ends::PortAddresses;
+pub use ends::{NatRecord, PortAddresses};
 pub use filters::MadeFilters;
 pub use floating::{Association, FloatingRecords, PutAddress};
 pub use fragments::FragmentRecord;

@@ -1,0 +1,178 @@
+//! Which rules admit a flow today: the guests at its ends, and what their walls say.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::engine::EngineKind;
+use crate::facts::domain::Uuid;
+use crate::facts::policy::Policy;
+use crate::kernel::Addresses;
+use crate::model::{
+    Decision, FlowEnd, Guarding, GuestPolicy, InterfacePolicy, Members, NatTable, SourceSeen, Translated, Verdict,
+    Wall, admission, host_wall, received, resolve, sent,
+};
+use crate::net::{Direction, Flow, IfName};
+use crate::reconcile::{Error, Host};
+use crate::state::State;
+
+/// What the rules of today say of a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// It has to do with no guest whose rules are known.
+    Foreign,
+    /// They admit it, each guest's by the rule named.
+    Admitted(Vec<String>),
+    /// They do not: which guest's, and why.
+    Refused(String),
+}
+
+/// A port by which a flow goes.
+#[derive(Debug, Clone)]
+struct Port {
+    name: IfName,
+    guest: Uuid,
+}
+
+/// The rules of today. Guests are resolved when a flow has to do with them.
+pub(super) struct Judge<'a> {
+    policy: &'a Policy,
+    state: State,
+    surroundings: crate::facts::Surroundings,
+    host: Wall,
+    own: Addresses,
+    table: &'a NatTable,
+    engine: Option<EngineKind>,
+    ports: BTreeMap<IpAddr, Vec<Port>>,
+    guests: BTreeMap<Uuid, Option<GuestPolicy>>,
+    members: Members,
+}
+
+impl<'a> Judge<'a> {
+    /// The rules that `policy` makes of the guests on record.
+    pub(super) fn new(host: &Host, policy: &'a Policy, table: &'a NatTable) -> Result<Self, Error> {
+        let base = host.state.base();
+        let links = host.links()?;
+        let mut ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let all = host.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
+        for (name, record) in all.into_iter().filter(|(name, _)| links.get(name).is_some()) {
+            for address in record.addresses {
+                ports.entry(address).or_default().push(Port { name: name.clone(), guest: record.guest });
+            }
+        }
+        let mut members = Members::default();
+        for set in base.iter().flat_map(|record| &record.base.sets) {
+            let found = host.state.members(set).map_err(Error::io("a group's members cannot be listed"))?;
+            found.into_iter().for_each(|address| members.insert(set.clone(), address));
+        }
+        Ok(Self {
+            policy,
+            state: host.state.clone(),
+            surroundings: host.surroundings.clone(),
+            host: host_wall(policy),
+            own: host.addresses()?,
+            table,
+            engine: base.map(|record| record.engine),
+            ports,
+            guests: BTreeMap::new(),
+            members,
+        })
+    }
+
+    /// Why the rules do not admit `flow`, if they do not.
+    pub(super) fn refusal(&mut self, flow: &Flow) -> Option<String> {
+        match self.judge(flow) {
+            Judgement::Refused(why) => Some(why),
+            Judgement::Foreign | Judgement::Admitted(_) => None,
+        }
+    }
+
+    /// What the rules say of a connection that would begin as `flow` did.
+    pub(super) fn judge(&mut self, flow: &Flow) -> Judgement {
+        if let Translated::ByNone(address) = self.table.judge(flow, &NatTable::default()) {
+            return Judgement::Refused(format!("{address} leads elsewhere"));
+        }
+        let mut rules = Vec::new();
+        for direction in [Direction::Out, Direction::In] {
+            match self.at_end(flow, direction) {
+                None => {}
+                Some(Ok(rule)) => rules.push(rule),
+                Some(Err(why)) => return Judgement::Refused(why),
+            }
+        }
+        if rules.is_empty() { Judgement::Foreign } else { Judgement::Admitted(rules) }
+    }
+
+    /// The names of the guests that `flow` begins at or leads to.
+    pub(super) fn guests_of(&mut self, flow: &Flow) -> Vec<(Uuid, String)> {
+        let ends = [flow.original.source, flow.reply.source];
+        let uuids: Vec<_> =
+            ends.iter().filter_map(|end| self.ports.get(end)).flatten().map(|port| port.guest).collect();
+        let mut names: Vec<_> =
+            uuids.into_iter().filter_map(|uuid| Some((uuid, self.guest(uuid)?.id.name.clone()))).collect();
+        names.dedup();
+        names
+    }
+
+    /// What is decided at the guest where the flow begins, or where it leads to. An
+    /// address that several have is judged by whichever lets it pass.
+    fn at_end(&mut self, flow: &Flow, direction: Direction) -> Option<Result<String, String>> {
+        let first = match direction {
+            Direction::Out => sent(flow),
+            Direction::In => received(flow, self.source_seen(flow)),
+        };
+        let end = if direction == Direction::Out { first.source } else { first.destination };
+        let mut refused = None;
+        for port in self.ports.get(&end).cloned().unwrap_or_default() {
+            let to_host = direction == Direction::Out && self.own.contains(flow.reply.source);
+            let Some((name, decision)) = self.decide(&port, direction, &first, to_host) else { continue };
+            let said = format!("{name:?} {direction}: {}", decision.origin);
+            match decision.verdict {
+                Verdict::Accept => return Some(Ok(said)),
+                Verdict::Drop | Verdict::Reject => refused = Some(said),
+            }
+        }
+        refused.map(Err)
+    }
+
+    /// Nothing for a guest whose rules nobody knows, or whose port has none.
+    fn decide(
+        &mut self,
+        port: &Port,
+        direction: Direction,
+        first: &crate::net::Tuple,
+        to_host: bool,
+    ) -> Option<(String, Decision)> {
+        let host = to_host.then(|| self.host.clone());
+        let guest = self.guest(port.guest)?;
+        let name = guest.id.name.clone();
+        let (mac, mut walls) = walls_at(guest, &port.name)?;
+        walls.extend(host);
+        let end = FlowEnd { direction, mac, walls: &walls };
+        Some((name, admission(&end, &self.members, first)))
+    }
+
+    /// A bridge forwards between guests; their walls of the iptables engine stand
+    /// before iptables translates what it bridges.
+    fn source_seen(&self, flow: &Flow) -> SourceSeen {
+        let bridged = self.ports.contains_key(&flow.original.source) && self.ports.contains_key(&flow.reply.source);
+        if bridged && self.engine == Some(EngineKind::Iptables) { SourceSeen::Original } else { SourceSeen::Translated }
+    }
+
+    fn guest(&mut self, uuid: Uuid) -> Option<&GuestPolicy> {
+        let (state, surroundings, policy) = (&self.state, &self.surroundings, self.policy);
+        let found = self.guests.entry(uuid).or_insert_with(|| {
+            let domain = state.guest(&uuid)?;
+            resolve(policy, surroundings, &domain).ok()
+        });
+        found.as_ref()
+    }
+}
+
+fn walls_at(guest: &GuestPolicy, port: &IfName) -> Option<(crate::net::Mac, Vec<Wall>)> {
+    let is_there = |interface: &&InterfacePolicy| interface.target.as_ref() == Some(port);
+    let interface = guest.interfaces.iter().find(is_there)?;
+    match &interface.guarding {
+        Guarding::Walls(walls) => Some((interface.mac, walls.clone())),
+        Guarding::Impossible(_) => None,
+    }
+}

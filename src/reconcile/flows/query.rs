@@ -1,0 +1,139 @@
+//! Flows for people: which there are, which rule admits each today, and those that
+//! somebody wants dead.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::{Cut, Judge, Judgement, LOOKS, NO_CONNTRACK, Revocation, ZONE};
+use crate::facts::domain::Uuid;
+use crate::kernel::Conntrack;
+use crate::model::NatTable;
+use crate::net::{Family, Flow, Tuple};
+use crate::reconcile::{Error, Host};
+use crate::state::Concerned;
+use crate::state::events::{Event, Kind};
+
+/// A flow, whose it is, and what the rules of today say of it.
+#[derive(Debug, Clone)]
+pub struct FlowView {
+    /// The flow.
+    pub flow: Flow,
+    /// The guests at its ends.
+    pub guests: Vec<(Uuid, String)>,
+    /// What the rules say.
+    pub judgement: Judgement,
+}
+
+/// Which flows somebody wants dead.
+#[derive(Debug, Clone)]
+pub enum Selection {
+    /// All of a guest.
+    Guest(Uuid),
+    /// All by a floating IP, in both directions.
+    Floating(IpAddr),
+    /// The one that began so.
+    Tuple(Tuple),
+}
+
+impl Host {
+    /// All flows that have to do with a guest, or with floating IPs.
+    ///
+    /// # Errors
+    /// The policy is broken, or the kernel does not tell.
+    pub fn flows(&mut self) -> Result<Vec<FlowView>, Error> {
+        let policy = self.policy()?;
+        let _lock = self.locked()?;
+        let table = self.state.nat().table;
+        let mut judge = Judge::new(self, &policy, &table)?;
+        let mut conntrack = Conntrack::open().map_err(Error::io(NO_CONNTRACK))?;
+        let mut flows = Vec::new();
+        for family in Family::BOTH {
+            flows.extend(conntrack.all(family, ZONE).map_err(Error::io(NO_CONNTRACK))?);
+        }
+        let known = flows.iter().map(|flow| (flow.original, flow)).collect();
+        let view = |flow: &Flow| {
+            let root = super::root(flow, &known, &table);
+            FlowView { flow: *flow, guests: judge.guests_of(flow), judgement: judge.judge(&root) }
+        };
+        let all = flows.iter().map(view);
+        Ok(all.filter(|view| !view.guests.is_empty() || view.judgement != Judgement::Foreign).collect())
+    }
+
+    /// Cuts the connections of a selection, whatever the rules say of them.
+    ///
+    /// # Errors
+    /// The kernel does not tell, or does not delete them.
+    pub fn kill_flows(&mut self, selection: &Selection) -> Result<Revocation, Error> {
+        let _lock = self.locked()?;
+        let begun = Instant::now();
+        let mut conntrack = Conntrack::open().map_err(Error::io(NO_CONNTRACK))?;
+        let mut revocation = Revocation::default();
+        for _ in 0..LOOKS {
+            let doomed = self.selected(&mut conntrack, selection)?;
+            revocation.alive = doomed.len();
+            if doomed.is_empty() {
+                break;
+            }
+            conntrack.delete(&doomed).map_err(Error::io("connections cannot be deleted"))?;
+            revocation.killed.extend(doomed.into_iter().map(|flow| (flow, "as was asked for".to_owned())));
+        }
+        revocation.milliseconds = begun.elapsed().as_secs_f64() * 1e3;
+        self.note_revocation(revocation.clone());
+        Ok(revocation)
+    }
+
+    /// The flows that [`Host::kill_flows`] would cut now.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn flows_of(&self, selection: &Selection) -> Result<Vec<Flow>, Error> {
+        let mut conntrack = Conntrack::open().map_err(Error::io(NO_CONNTRACK))?;
+        self.selected(&mut conntrack, selection)
+    }
+
+    fn selected(&self, conntrack: &mut Conntrack, selection: &Selection) -> Result<Vec<Flow>, Error> {
+        let concerned = self.concerned_by(selection)?;
+        let (table, revoked) = (NatTable::default(), NatTable::of([&concerned.revoked]));
+        let mut cut = Cut { concerned: &concerned, revoked, table: &table };
+        let mut flows = cut.look(conntrack).map_err(Error::io(NO_CONNTRACK))?;
+        if let Selection::Tuple(tuple) = selection {
+            flows.retain(|flow| flow.original == *tuple);
+        }
+        Ok(flows)
+    }
+
+    fn concerned_by(&self, selection: &Selection) -> Result<Concerned, Error> {
+        let mut concerned = Concerned::default();
+        match selection {
+            Selection::Guest(uuid) => {
+                let all = self.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
+                let own = all.into_values().filter(|record| record.guest == *uuid);
+                concerned.ended.extend(own.flat_map(|record| record.addresses));
+            }
+            Selection::Floating(address) => {
+                let floating = crate::model::Floating { address: *address, fixed: *address, uplink: None };
+                concerned.revoked.floating.push(floating);
+            }
+            Selection::Tuple(tuple) => drop(concerned.ended.insert(tuple.source)),
+        }
+        Ok(concerned)
+    }
+}
+
+impl Revocation {
+    /// The evidence: which connections, why, and that they are gone.
+    pub fn event(&self) -> Event {
+        let mut event = Event::now(Kind::Revoked, self.to_string());
+        event.flows = self.killed.iter().map(|(flow, why)| format!("{}: {why}", flow.original)).collect();
+        event.milliseconds = Some((self.milliseconds * 1e3).round() / 1e3);
+        event
+    }
+}
+
+impl std::fmt::Display for Revocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let killed: std::collections::BTreeSet<_> = self.killed.iter().map(|(flow, _)| flow).collect();
+        let plural = if killed.len() == 1 { "" } else { "s" };
+        write!(f, "{} connection{plural} cut, {} alive", killed.len(), self.alive)
+    }
+}
