@@ -153,12 +153,12 @@ fn is_answered_until_taken(how: Announce) {
     for address in near() {
         neighbour.sends_to(address);
         put(address, how);
+        let stands = everything();
+        assert!(!stands.contains("tentative"), "it is not answered for yet:\n{stands}");
         neighbour.forgets(address);
         neighbour.sends_to(address);
         let known = neighbour.comes_to_know(address, UPLINK_MAC);
         assert!(known.contains(UPLINK_MAC), "{how}: {known}");
-        let stands = everything();
-        assert!(!stands.contains("tentative"), "{stands}");
         put(address, how);
         assert_eq!(everything(), stands, "twice is once");
         take(address, how);
