@@ -153,12 +153,12 @@ fn is_answered_until_taken(how: Announce) {
     for address in near() {
         neighbour.sends_to(address);
         put(address, how);
+        let stands = everything();
+        assert!(!stands.contains("tentative"), "it is not answered for yet:\n{stands}");
         neighbour.forgets(address);
         neighbour.sends_to(address);
         let known = neighbour.comes_to_know(address, UPLINK_MAC);
         assert!(known.contains(UPLINK_MAC), "{how}: {known}");
-        let stands = everything();
-        assert!(!stands.contains("tentative"), "{stands}");
         put(address, how);
         assert_eq!(everything(), stands, "twice is once");
         take(address, how);
@@ -211,7 +211,7 @@ fn neighbours_that_know_another_host_learn_at_once() {
 #[test]
 fn what_is_announced_is_what_the_kernel_takes() {
     let neighbour = host();
-    // The sum of an IPv6 packet that is wrong would be counted there.
+    // A packet whose sum is wrong would not be listened to.
     for address in near() {
         neighbour.ip(&format!("neigh replace {address} dev eth0 lladdr {FORMER_MAC} nud reachable"));
         announce(address, &name(UPLINK)).unwrap();
@@ -223,7 +223,6 @@ fn what_is_announced_is_what_the_kernel_takes() {
 #[test]
 fn addresses_and_uplinks_are_told() {
     let _neighbour = host();
-    ip("link set up0 up");
     ip("route add default via 198.51.100.2 metric 100");
     ip("-6 route add default dev br100 metric 5");
     ip("-6 route add default dev up0 metric 50");
