@@ -72,7 +72,8 @@ pub struct Conntrack {
 }
 
 impl Conntrack {
-    /// A kernel without connection tracking refuses only what it is asked later.
+    /// Connection tracking itself is loaded by the kernel with the first question; a
+    /// kernel that has none refuses that.
     ///
     /// # Errors
     /// The kernel forbids netlink sockets, or has none for netfilter.
@@ -130,8 +131,10 @@ impl Conntrack {
     }
 
     /// Deletes exactly these connections, and gives how many of them there were. One
-    /// that has gone by itself is no error; one with the same tuples that came after
-    /// it has another number, and stays.
+    /// that has gone by itself is no error. One with the same tuples that came after
+    /// it has another number, and stays; but the kernel makes the number of the tuples
+    /// and the entry's place in memory (`nf_ct_get_id`), so that a successor in the
+    /// very same place is taken for it.
     ///
     /// # Errors
     /// The first one that the kernel gave, after the others were tried; or it is
