@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::report::json;
 use super::show::{self, ShownStep};
 use super::table::count;
-use super::{Exit, Report, check, guests, host};
+use super::{Exit, Report, check, flows, guests, host};
 use crate::engine::Step;
 use crate::facts::{Domain, running};
-use crate::reconcile::{Drift, Host, Outcome};
+use crate::reconcile::{Arrival, Drift, Host, Outcome};
 
 /// Put the rules of all guests that run, or of one, into the kernel.
 ///
@@ -44,6 +44,8 @@ struct Applied {
     changed: bool,
     /// Interfaces that cannot be guarded and that the policy lets be, and why.
     unguarded: Vec<String>,
+    /// How many connections were cut, as no rule admits them any more.
+    cut: usize,
     /// Guests whose policy cannot be resolved, and why.
     problems: Vec<String>,
 }
@@ -90,7 +92,7 @@ impl Apply {
         self.outcome(host, outcome)
     }
 
-    fn outcome(&self, host: &Host, outcome: Outcome) -> anyhow::Result<Report> {
+    fn outcome(&self, host: &mut Host, outcome: Outcome) -> anyhow::Result<Report> {
         let policy = host.policy()?;
         let links = host.links()?;
         let desired = host.guests(&[])?.into_iter().filter_map(|guest| host.desired(&policy, &links, &guest).ok());
@@ -99,14 +101,17 @@ impl Apply {
             desired.unguarded.into_iter().map(move |interface| format!("guest {id}: {interface}"))
         });
         let (ports, changed) = (outcome.ports, outcome.changed);
-        self.applied(Applied { ports, changed, unguarded: unguarded.collect(), problems: outcome.problems })
+        let unguarded = unguarded.collect();
+        let cut = cut(host);
+        self.applied(Applied { ports, changed, unguarded, cut, problems: outcome.problems })
     }
 
     fn one(&self, host: &mut Host, guest: &Domain) -> anyhow::Result<Report> {
-        let desired = host.guard(guest)?;
+        let desired = host.guard(guest, Arrival::Running)?;
         let unguarded = desired.unguarded.iter().map(|interface| format!("guest {}: {interface}", desired.policy.id));
         let unguarded = unguarded.collect();
-        self.applied(Applied { ports: desired.ports.len(), changed: true, unguarded, problems: Vec::new() })
+        let (cut, problems) = (cut(host), host.takes_problems());
+        self.applied(Applied { ports: desired.ports.len(), changed: true, unguarded, cut, problems })
     }
 
     fn applied(&self, applied: Applied) -> anyhow::Result<Report> {
@@ -140,7 +145,14 @@ impl Apply {
 
 fn done(applied: &Applied) -> String {
     let how = if applied.changed { "the rules were put in place" } else { "nothing had to be changed" };
-    format!("{} guarded, {how}\n", count(applied.ports, "port"))
+    let cut = if applied.cut > 0 { format!(", {} cut", count(applied.cut, "connection")) } else { String::new() };
+    format!("{} guarded, {how}{cut}\n", count(applied.ports, "port"))
+}
+
+/// How many connections were cut; which ones, the system's log says.
+fn cut(host: &mut Host) -> usize {
+    let cut = flows::log_evidence(host);
+    cut.iter().map(|revocation| revocation.killed.len()).sum()
 }
 
 /// Comments and steps, so that the whole can be read and each step replayed.
@@ -164,9 +176,15 @@ mod tests {
 
     #[test]
     fn what_was_done_is_one_line() {
-        let applied = |ports, changed| Applied { ports, changed, unguarded: Vec::new(), problems: Vec::new() };
+        let applied = |ports, changed| Applied {
+            ports,
+            changed,
+            unguarded: Vec::new(),
+            cut: 3 * ports % 9,
+            problems: Vec::new(),
+        };
         assert_eq!(done(&applied(3, false)), "3 ports guarded, nothing had to be changed\n");
-        assert_eq!(done(&applied(1, true)), "1 port guarded, the rules were put in place\n");
+        assert_eq!(done(&applied(1, true)), "1 port guarded, the rules were put in place, 3 connections cut\n");
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod daemon;
 mod events;
 mod exit;
 mod explain;
+mod floating;
+mod flows;
 mod guests;
 mod install;
 mod nwfilter;
@@ -63,6 +65,8 @@ pub enum Command {
     Apply(apply::Apply),
     Show(show::Show),
     Explain(explain::Explain),
+    Floating(floating::Floating),
+    Flows(flows::Flows),
     Daemon(daemon::Daemon),
     Events(events::Events),
     Nwfilter(nwfilter::Nwfilter),
@@ -80,6 +84,8 @@ pub fn run(args: &Args) -> Exit {
         Command::Apply(command) => command.run(root),
         Command::Show(command) => command.run(root),
         Command::Explain(command) => command.run(root),
+        Command::Floating(command) => command.run(root),
+        Command::Flows(command) => command.run(root),
         Command::Daemon(command) => command.run(root),
         Command::Events(command) => command.run(root),
         Command::Nwfilter(command) => command.run(root),

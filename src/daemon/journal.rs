@@ -11,7 +11,7 @@ use super::wanted::Attack;
 use crate::kernel::Author;
 use crate::log::{Severity, log};
 use crate::net::IfName;
-use crate::reconcile::{Drift, Healed};
+use crate::reconcile::{Drift, Healed, Host};
 use crate::state::State;
 use crate::state::events::{Event, Kind};
 
@@ -77,6 +77,15 @@ impl Journal {
         self.enter(Event { author, ..event });
     }
 
+    /// Connections were cut: their event is there already, beside whoever cut them.
+    pub fn cut(&mut self, host: &mut Host) {
+        for revocation in host.takes_revocations() {
+            self.counters.cut += revocation.killed.len() as u64;
+            revocation.lines(TOLD).iter().for_each(|line| log(Severity::Warning, format_args!("{line}")));
+        }
+        host.takes_problems().into_iter().for_each(|problem| self.failed(problem));
+    }
+
     /// Everything is in order but for these; each is told once.
     pub fn compared(&mut self, healed: &Healed) {
         self.counters.ports = healed.ports;
@@ -104,7 +113,7 @@ impl Journal {
     fn enter(&mut self, event: Event) {
         let severity = match event.kind {
             Kind::Failed => Severity::Error,
-            Kind::Closed | Kind::Healed | Kind::Storm => Severity::Warning,
+            Kind::Closed | Kind::Healed | Kind::Storm | Kind::Revoked => Severity::Warning,
             Kind::Started | Kind::Stopped | Kind::Updated | Kind::Noted => Severity::Info,
         };
         let by = event.author.as_ref().map(|author| format!(" (by {}, pid {})", author.program, author.pid));

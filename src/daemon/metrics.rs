@@ -18,6 +18,8 @@ pub struct Counters {
     pub updated: u64,
     /// Times that everything was compared.
     pub compared: u64,
+    /// Connections that were cut.
+    pub cut: u64,
     /// Times that something could not be done.
     pub failed: u64,
     /// Ports that have rules.
@@ -48,6 +50,7 @@ impl Counters {
             ("healed_total", "counter", "Times that rules were put back after somebody changed them.", self.healed),
             ("updated_total", "counter", "Times that the rules followed a new policy or new facts.", self.updated),
             ("compared_total", "counter", "Times that everything was compared with the kernel.", self.compared),
+            ("cut_connections_total", "counter", "Connections that no rule admitted any more.", self.cut),
             ("failed_total", "counter", "Times that something could not be done.", self.failed),
             ("ports", "gauge", "Ports that have rules.", self.ports as u64),
             ("problems", "gauge", "Things that are wrong now.", problems as u64),

@@ -202,6 +202,7 @@ impl Worker {
         let begun = Instant::now();
         let mut host = self.host();
         let healed = host.heal(running.as_deref());
+        self.journal.cut(&mut host);
         let (done, cost) = (Instant::now(), begun.elapsed());
         self.seen = host.seen().filter(|_| healed.is_ok());
         self.take_settings(&host);
@@ -266,13 +267,19 @@ impl Worker {
         self.has_run_programs = true;
         let Some(domain) = domain else {
             // Whatever the hook has missed; usually there is nothing left to do.
-            if let Err(error) = self.host().release_if_gone(&uuid) {
+            let mut host = self.host();
+            let released = host.release_if_gone(&uuid);
+            self.journal.cut(&mut host);
+            if let Err(error) = released {
                 self.journal.failed(format!("guest {uuid} ({event}): {}", with_source(&error)));
             }
             return;
         };
         let known = self.host().state().guest(&uuid);
-        match self.host().keep(domain) {
+        let mut host = self.host();
+        let kept = host.keep(domain);
+        self.journal.cut(&mut host);
+        match kept {
             Ok(desired) if !known.is_some_and(|known| known.says_what(domain)) => {
                 let ports: Vec<_> = desired.ports.iter().map(|port| port.plan.ifname.to_string()).collect();
                 let message = format!("{} ({event}): guarded at {}", desired.policy.id, ports.join(", "));

@@ -21,12 +21,15 @@ use std::time::Duration;
 use crate::facts::{Domain, with_source};
 use crate::kernel::Deadline;
 use crate::log::{Severity, log};
-use crate::reconcile::{Error, Fallback, Host};
+use crate::reconcile::{Arrival, Error, Fallback, Host};
 
 pub use operation::{Driver, Operation};
 
 /// How long everything may take if the policy cannot be asked, in seconds.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(20);
+
+/// So many connections that were cut are named in the system's log.
+const LOGGED: usize = 20;
 
 /// What libvirt asks for (hooks(5) of libvirt, "Script arguments").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +62,20 @@ pub fn run(call: &Call) -> Exit {
         Driver::Qemu => qemu(call, &mut host, xml),
         Driver::Network | Driver::Daemon => refresh(call, &mut host),
     };
+    tell(&mut host);
     match result {
         Ok(()) => Exit::GoOn,
         Err(message) => report(call, &message),
+    }
+}
+
+/// What was cut, and what went wrong beside the rules.
+fn tell(host: &mut Host) {
+    for line in host.takes_revocations().iter().flat_map(|revocation| revocation.lines(LOGGED)) {
+        log(Severity::Info, format_args!("{line}"));
+    }
+    for problem in host.takes_problems() {
+        log(Severity::Warning, format_args!("{problem}"));
     }
 }
 
@@ -81,9 +95,11 @@ fn qemu(call: &Call, host: &mut Host, xml: Result<Vec<u8>, String>) -> Result<()
             Err(message)
         }
         (_, Err(message)) => Err(message),
-        (Operation::Prepare | Operation::Migrate | Operation::Restore, Ok(domain)) => {
-            host.check_guest(&domain).map(drop).map_err(|error| chain(&error))
+        (Operation::Migrate | Operation::Restore, Ok(domain)) => {
+            host.check_guest(&domain).map_err(|error| chain(&error))?;
+            host.state().note_arriving(&domain.uuid).map_err(|error| error.to_string())
         }
+        (Operation::Prepare, Ok(domain)) => host.check_guest(&domain).map(drop).map_err(|error| chain(&error)),
         (Operation::Start, Ok(domain)) => start(host, &domain),
         (Operation::Started, Ok(domain)) => started(host, &domain),
         (Operation::Reconnect | Operation::Attach, Ok(domain)) => keep(host, &domain),
@@ -91,7 +107,10 @@ fn qemu(call: &Call, host: &mut Host, xml: Result<Vec<u8>, String>) -> Result<()
 }
 
 fn start(host: &mut Host, domain: &Domain) -> Result<(), String> {
-    let desired = host.guard(domain).map_err(|error| chain(&error))?;
+    // One that comes from elsewhere has connections already.
+    let comes = host.state().takes_arriving(&domain.uuid);
+    let arrival = if comes { Arrival::Running } else { Arrival::Fresh };
+    let desired = host.guard(domain, arrival).map_err(|error| chain(&error))?;
     let ports: Vec<_> = desired.ports.iter().map(|port| port.plan.ifname.to_string()).collect();
     log(Severity::Info, format_args!("{}: guarded at {}", desired.policy.id, ports.join(", ")));
     for interface in &desired.unguarded {

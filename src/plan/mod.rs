@@ -68,6 +68,11 @@ impl Plan {
         &self.ports
     }
 
+    /// The same, with nothing that leads to guests.
+    pub fn without_translations(&self) -> Self {
+        Self { nat: NatTable::default(), ..self.clone() }
+    }
+
     /// The names of all ports.
     pub fn port_names(&self) -> BTreeSet<IfName> {
         self.ports.iter().map(|port| port.ifname.clone()).collect()

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::engine::{Change, Engine, EngineKind, Standing, Step};
+use crate::facts::policy::Policy;
 use crate::facts::{Domain, with_source};
 use crate::kernel::{Links, Listing, apply};
 use crate::model::SetName;
 use crate::net::IfName;
 use crate::plan::{Name, PortPlan};
-use crate::state::{BaseRecord, PortRecord};
+use crate::state::{BaseRecord, Concerned, NatRecord, PortRecord};
 
 use super::check::standing_drifts;
 use super::whole::{Basis, Whole};
@@ -49,11 +50,25 @@ impl Host {
         self.adopt(running, &links)?;
         let whole = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?;
         let drifts = self.differences(&whole, engine.as_ref())?;
-        let changed = !drifts.is_empty();
-        let ports = whole.ports.len();
-        let problems = whole.problems.clone();
-        self.mend(whole, engine.as_ref(), &drifts)?;
-        Ok(Outcome { ports, changed, problems })
+        let nat = self.nat_differences(engine.as_ref(), &whole.plan.base, &whole.plan.nat)?;
+        let changed = !(drifts.is_empty() && nat.is_empty());
+        let mended = self.mend(&whole, engine.as_ref(), &drifts);
+        let settled = mended.and_then(|()| self.settle_whole(&whole, engine.as_ref(), Some(&policy)));
+        self.cut(Some(&policy));
+        settled?;
+        let problems = whole.problems.into_iter().chain(self.takes_problems()).collect();
+        Ok(Outcome { ports: whole.ports.len(), changed, problems })
+    }
+
+    /// What goes with the rules of all ports, once they stand.
+    pub(super) fn settle_whole(
+        &mut self,
+        whole: &Whole,
+        engine: &dyn Engine,
+        policy: Option<&Policy>,
+    ) -> Result<(), Error> {
+        self.keep_ends(&whole.ports)?;
+        self.settle_nat(engine, &whole.plan.base, policy)
     }
 
     /// The same before libvirt is there: with a broken policy the bridges are closed
@@ -68,8 +83,9 @@ impl Host {
         };
         let _lock = self.locked()?;
         let (links, engine) = (self.links()?, self.last_engine()?);
-        self.rebuild(Basis::LastGood(&with_source(&error)), &links, engine.as_ref())?;
-        Err(error)
+        let rebuilt = self.rebuild(Basis::LastGood(&with_source(&error)), &links, engine.as_ref());
+        self.cut(None);
+        rebuilt.and(Err(error))
     }
 
     /// The steps that would put everything in place from nothing, or the ports of
@@ -121,6 +137,7 @@ impl Host {
             apply(self.runner.as_mut(), &engine.remove(&standing), self.deadline)?;
         }
         self.remove_fragments(None)?;
+        self.forget_translations()?;
         self.forget_ports(&BTreeSet::new())?;
         self.state.forget_members().map_err(Error::io("the groups' members cannot be forgotten"))?;
         self.state.set_base(None).map_err(Error::io("the base's record cannot be removed"))
@@ -153,6 +170,9 @@ impl Host {
         let before = self.state.base();
         let standing = self.standing(engine);
         let steps = engine.replace(&whole.plan, &standing)?;
+        self.concern_ports(&whole.ports)?;
+        self.concern_nat(&self.state.nat().table, &whole.plan.nat)?;
+        self.concern(Concerned { everything: true, ..Concerned::default() })?;
         // From here on a crash leaves no base on record, and the next run starts over.
         self.state.set_base(None).map_err(Error::io("the base's record cannot be removed"))?;
         if let Err(error) = self.put(whole, engine, &steps) {
@@ -166,7 +186,16 @@ impl Host {
 
     fn put(&mut self, whole: &Whole, engine: &dyn Engine, steps: &[Step]) -> Result<(), Error> {
         self.prepare_kernel(engine)?;
-        apply(self.runner.as_mut(), steps, self.deadline)?;
+        if let Err(error) = apply(self.runner.as_mut(), steps, self.deadline) {
+            if whole.plan.nat.is_empty() {
+                return Err(error.into());
+            }
+            // What leads to guests must not keep their rules from them.
+            self.problem(format!("floating IPs and forwards cannot be applied: {}", with_source(&error)));
+            let rules = whole.plan.without_translations();
+            let standing = self.standing(engine);
+            apply(self.runner.as_mut(), &engine.replace(&rules, &standing)?, self.deadline)?;
+        }
         self.record(whole, engine)
     }
 
@@ -197,6 +226,11 @@ impl Host {
             self.state.set_port(name, Some(&record)).map_err(Error::io("the port cannot be recorded"))?;
         }
         self.forget_ports(&whole.plan.port_names())?;
+        whole.ports.iter().try_for_each(|port| self.set_ends(port))?;
+        if let Err(error) = self.record_nat(engine, &whole.plan.base, &whole.plan.nat, &listing) {
+            self.problem(error.to_string());
+            self.state.set_nat(&NatRecord::default()).map_err(Error::io("the translations cannot be recorded"))?;
+        }
         let lines = verify::lines(&listing, &engine.base_chains(&whole.plan.base)?);
         let record = BaseRecord { engine: engine.kind(), base: whole.plan.base.clone(), lines };
         // Of use at the next boot only, and only if the policy is broken then.
@@ -207,6 +241,7 @@ impl Host {
     fn forget_ports(&mut self, keep: &BTreeSet<IfName>) -> Result<(), Error> {
         for name in self.state.port_names().map_err(Error::io("the records of ports cannot be listed"))? {
             if !keep.contains(&name) {
+                self.concern_gone(&name)?;
                 self.state.set_port(&name, None).map_err(Error::io("the port's record cannot be removed"))?;
             }
         }

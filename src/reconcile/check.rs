@@ -9,7 +9,7 @@ use crate::state::{BaseRecord, PortRecord};
 
 use super::verify::{self, Drift};
 use super::whole::{Basis, Whole};
-use super::{Error, Host};
+use super::{Error, Host, nat};
 
 impl Host {
     /// What differs between the policy and the kernel. Changes nothing.
@@ -23,6 +23,7 @@ impl Host {
         let links = self.links()?;
         let whole = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?;
         let mut drifts = self.differences(&whole, engine.as_ref())?;
+        drifts.extend(self.nat_differences(engine.as_ref(), &whole.plan.base, &whole.plan.nat)?);
         drifts.extend(self.fragment_drifts()?);
         Ok(drifts)
     }
@@ -77,6 +78,8 @@ fn port_difference(record: Option<&PortRecord>, plan: &PortPlan) -> Option<Drift
 
 /// What differs between the kernel and a plan.
 pub(super) fn standing_drifts(listing: &Listing, plan: &Plan, engine: &dyn Engine) -> Result<Vec<Drift>, Error> {
+    // Translations are compared apart: what differs there closes no port.
+    let (listing, _) = &nat::split(listing);
     let mut chains = engine.base_chains(&plan.base)?;
     chains.extend(engine.dispatch_chains(&plan.port_names(), None));
     chains.extend(engine.set_chains(plan));

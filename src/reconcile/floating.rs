@@ -30,7 +30,7 @@ pub struct FloatingView {
 }
 
 /// What became of a floating IP that was taken away.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Disassociated {
     /// The address.
     pub address: IpAddr,
@@ -80,7 +80,7 @@ impl Host {
                 }
             }
         }
-        self.settle(Some(&policy))
+        self.settle_floating(Some(&policy))
     }
 
     /// Whether `new` could be associated; changes nothing.
@@ -106,7 +106,7 @@ impl Host {
         self.forget_floating(address)?;
         let before = self.revocations.len();
         let policy = self.policy().ok();
-        self.settle(policy.as_ref())?;
+        self.settle_floating(policy.as_ref())?;
         let killed: BTreeSet<Flow> =
             self.revocations[before..].iter().flat_map(|cut| &cut.killed).map(|(flow, _)| *flow).collect();
         let alive = self.flows_of(&Selection::Floating(address))?.len();
@@ -179,7 +179,7 @@ impl Host {
 
     /// Brings translations alone into the kernel, beside rules that stand, and cuts
     /// what went by others.
-    fn settle(&mut self, policy: Option<&Policy>) -> Result<(), Error> {
+    fn settle_floating(&mut self, policy: Option<&Policy>) -> Result<(), Error> {
         let (engine, base) = self.applied()?;
         let settled = self.settle_nat(engine.as_ref(), &base, policy);
         self.cut(policy);

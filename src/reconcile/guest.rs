@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::engine::Engine;
 use crate::facts::domain::Uuid;
+use crate::facts::policy::Policy;
 use crate::facts::{Domain, fragments, with_source};
 use crate::model::{Guarding, GuestPolicy, resolve};
 use crate::net::IfName;
@@ -11,6 +12,7 @@ use crate::plan::{Base, PortPlan};
 use crate::state::{BaseRecord, Lock};
 
 use super::desired::{Desired, desired};
+use super::ends::Arrival;
 use super::whole::Basis;
 use super::{Error, Host, base};
 
@@ -21,6 +23,14 @@ pub enum Fallback {
     LastGood,
     /// Nothing passes.
     Closed,
+}
+
+/// A guest, what is to stand around it, and by which policy.
+struct Wanted<'a> {
+    domain: &'a Domain,
+    desired: &'a Desired,
+    base: &'a Base,
+    policy: &'a Policy,
 }
 
 impl Host {
@@ -46,31 +56,50 @@ impl Host {
         Ok(guest)
     }
 
-    /// Puts the rules of `domain` into the kernel and makes sure that they stand.
+    /// Puts the rules of `domain` into the kernel and makes sure that they stand; then
+    /// what leads to it, and cuts what is not admitted any more.
     ///
     /// # Errors
     /// Whatever is in the way. The guest's ports are then as they were, or closed.
-    pub fn guard(&mut self, domain: &Domain) -> Result<Desired, Error> {
+    pub fn guard(&mut self, domain: &Domain, arrival: Arrival) -> Result<Desired, Error> {
         let policy = self.policy()?;
         let _lock = self.locked()?;
         let links = self.links()?;
-        let wanted = desired(&policy, &self.surroundings, domain, &links)?;
+        let desired = desired(&policy, &self.surroundings, domain, &links)?;
         let engine = self.engine(policy.engine)?;
         let base = base::base(&policy, &links, self.capabilities().bridge_names);
         // Before anything is recorded or changed, or every other guest would wait for this one.
-        wanted.sayable(engine.as_ref(), &base)?;
-        self.put_fragments(&wanted)?;
-        self.release_others(&domain.uuid, &wanted)?;
+        desired.sayable(engine.as_ref(), &base)?;
+        if arrival == Arrival::Fresh {
+            self.concern_arrival(&domain.uuid, &desired)?;
+        }
+        let wanted = Wanted { domain, desired: &desired, base: &base, policy: &policy };
+        let guarded = self.guard_as(&wanted, engine.as_ref());
+        if guarded.is_ok() {
+            // What leads to the guest opens nothing that its rules do not.
+            if let Err(error) = self.settle_nat(engine.as_ref(), &base, Some(&policy)) {
+                self.problem(with_source(&error));
+            }
+        }
+        self.cut(Some(&policy));
+        guarded.map(|()| desired)
+    }
+
+    fn guard_as(&mut self, guest: &Wanted<'_>, engine: &dyn Engine) -> Result<(), Error> {
+        let Wanted { domain, desired, base, policy } = guest;
+        self.put_fragments(desired)?;
+        self.release_others(&domain.uuid, desired)?;
         self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
-        if self.base_stands(engine.as_ref(), &base) && self.guard_ports(engine.as_ref(), &base, &wanted).is_ok() {
-            return Ok(wanted);
+        if self.base_stands(engine, base) && self.guard_ports(engine, base, desired).is_ok() {
+            return Ok(());
         }
         // The base is new, or somebody took it away with everything else.
-        self.rebuild(Basis::Policy(&policy), &links, engine.as_ref())?;
+        let links = self.links()?;
+        self.rebuild(Basis::Policy(policy), &links, engine)?;
         self.heal_fragments();
-        let missing = wanted.ports.iter().find(|port| self.state.port(&port.plan.ifname).is_none());
+        let missing = desired.ports.iter().find(|port| self.state.port(&port.plan.ifname).is_none());
         match missing {
-            None => Ok(wanted),
+            None => Ok(()),
             Some(port) => Err(Error::NotApplied(format!("{} has no rules", port.plan.ifname))),
         }
     }
@@ -85,7 +114,7 @@ impl Host {
             let _lock = self.locked()?;
             self.guest_stands(domain)? && self.fragments_stand(&domain.uuid)?
         };
-        if intact { Ok(()) } else { self.guard(domain).map(drop) }
+        if intact { Ok(()) } else { self.guard(domain, Arrival::Running).map(drop) }
     }
 
     /// Sees to it that the ports of a running guest are not open although its
@@ -104,8 +133,10 @@ impl Host {
         }
         let links = self.links()?;
         let engine = self.last_engine()?;
-        self.rebuild(Basis::LastGood(reason), &links, engine.as_ref())?;
-        Ok(fallback)
+        let rebuilt = self.rebuild(Basis::LastGood(reason), &links, engine.as_ref());
+        let policy = self.policy().ok();
+        self.cut(policy.as_ref());
+        rebuilt.map(|()| fallback)
     }
 
     /// Puts the rules of a running guest in place, and if that fails sees to it that
@@ -114,7 +145,7 @@ impl Host {
     /// # Errors
     /// Its rules could not be applied: why, and what its ports were left with.
     pub fn keep(&mut self, domain: &Domain) -> Result<Desired, String> {
-        self.guard(domain).map_err(|error| {
+        self.guard(domain, Arrival::Running).map_err(|error| {
             let message = with_source(&error);
             match self.fall_back(domain, &message) {
                 Ok(Fallback::LastGood) => format!("{message}; the last good rules stand"),
@@ -159,6 +190,12 @@ impl Host {
             failed = self.release_port(&port).err().or(failed);
         }
         self.state.set_guest(uuid, None).map_err(Error::io("the guest's record cannot be removed"))?;
+        let policy = self.policy().ok();
+        if let Some(BaseRecord { engine, base, .. }) = self.state.base() {
+            let engine = self.engine_of(engine);
+            failed = self.settle_nat(engine.as_ref(), &base, policy.as_ref()).err().or(failed);
+        }
+        self.cut(policy.as_ref());
         failed.map_or(Ok(()), Err)
     }
 

@@ -98,9 +98,15 @@ impl Host {
         }
         let switched = self.switch_bridge_netfilter(engine.as_ref())?;
         let mut drifts = self.differences(&whole, engine.as_ref())?;
-        let (ports, mut problems) = (whole.ports.len(), whole.problems.clone());
-        self.mend(whole, engine.as_ref(), &drifts)?;
-        drifts.extend(switched);
+        let mended = self.mend(&whole, engine.as_ref(), &drifts);
+        // Rules first, then what goes with them.
+        let nat = self.nat_differences(engine.as_ref(), &whole.plan.base, &whole.plan.nat)?;
+        let settled = mended.and_then(|()| self.settle_whole(&whole, engine.as_ref(), policy.as_ref().ok()));
+        self.cut(policy.as_ref().ok());
+        settled?;
+        let (ports, mut problems) = (whole.ports.len(), whole.problems);
+        problems.extend(self.takes_problems());
+        drifts.extend(switched.into_iter().chain(nat));
         if policy.is_ok() && self.put_all_fragments(&mut problems)? {
             drifts.push(Drift::of_all("rules of /etc/virt-guard/iptables.d differed"));
         } else if policy.is_err() {
@@ -119,14 +125,14 @@ impl Host {
     }
 
     /// Puts `whole` in place where it differs from the kernel.
-    pub(super) fn mend(&mut self, whole: Whole, engine: &dyn Engine, drifts: &[Drift]) -> Result<(), Error> {
+    pub(super) fn mend(&mut self, whole: &Whole, engine: &dyn Engine, drifts: &[Drift]) -> Result<(), Error> {
         let ports: Option<BTreeSet<&IfName>> = drifts.iter().map(|drift| drift.port.as_ref()).collect();
         match ports {
             Some(ports) if ports.is_empty() => Ok(()),
-            Some(ports) if ports.len() <= SINGLE_PORTS && self.mend_ports(&whole, engine, &ports) => Ok(()),
+            Some(ports) if ports.len() <= SINGLE_PORTS && self.mend_ports(whole, engine, &ports) => Ok(()),
             _ => {
                 self.close_before(engine, drifts)?;
-                self.replace(&whole, engine)
+                self.replace(whole, engine)
             }
         }
     }
@@ -232,6 +238,10 @@ impl Host {
         }
         match self.state.base().map(|record| record.engine) {
             Some(EngineKind::Nftables) => [Table::NftBridge, Table::NftInet].into(),
+            Some(EngineKind::Iptables) if self.state.nat().table.is_empty() => {
+                // There others change theirs, and nothing is ours.
+                Iptables::TABLES.into_iter().filter(|table| !matches!(table, Table::Nat(_))).collect()
+            }
             Some(EngineKind::Iptables) => Iptables::TABLES.into(),
             None => Table::ALL.into(),
         }

@@ -8,6 +8,7 @@ mod all;
 mod base;
 mod check;
 mod desired;
+mod ends;
 mod floating;
 mod flows;
 mod foreign;
@@ -38,6 +39,7 @@ use crate::state::{Concerned, FloatingRecords, State};
 
 pub use all::Outcome;
 pub use desired::{Desired, DesiredPort};
+pub use ends::Arrival;
 pub use floating::{Disassociated, FloatingView};
 pub use flows::{FlowView, Judgement, Revocation, Selection};
 pub use foreign::{Kept, Loss, Lost};

@@ -234,6 +234,12 @@ impl Host {
         Ok(put.collect())
     }
 
+    /// Takes away the addresses of all translations, whose rules are gone.
+    pub(super) fn forget_translations(&mut self) -> Result<(), Error> {
+        self.withdraw(&NatTable::default())?;
+        self.state.set_nat(&NatRecord::default()).map_err(Error::io("the translations cannot be forgotten"))
+    }
+
     /// Notes something that is wrong and keeps nobody from going on.
     pub(super) fn problem(&mut self, message: String) {
         if !self.problems.contains(&message) {

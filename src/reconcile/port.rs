@@ -24,9 +24,10 @@ impl Host {
         if let Some(record) = before.as_ref().filter(|record| record.plan == port.plan) {
             // To build it anew would close it for a moment, for nothing.
             if self.port_stands(engine, base, record)? {
-                return Ok(());
+                return self.keep_ends(std::slice::from_ref(port));
             }
         }
+        self.concern_ports([port])?;
         // Recorded first: whoever comes after a crash knows that something of
         // both plans may stand.
         let mut record = PortRecord::attempt(port.guest.clone(), port.plan.clone(), before.as_ref());
@@ -36,12 +37,14 @@ impl Host {
         self.change(engine, base, &plans, Some(&port.plan))?;
         record.lines = self.read_back(engine, base, &port.plan)?;
         record.previous = None;
+        self.set_ends(port)?;
         self.state.set_port(name, Some(&record)).map_err(Error::io("the port cannot be recorded"))
     }
 
     /// Takes away the rules of one port.
     pub(super) fn release_port(&mut self, record: &PortRecord) -> Result<(), Error> {
         let name = &record.plan.ifname;
+        self.concern_gone(name)?;
         let removed = match self.state.base() {
             Some(BaseRecord { engine, base, .. }) => {
                 let engine = self.engine_of(engine);

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::facts::Domain;
 use crate::facts::policy::Policy;
 use crate::kernel::Links;
-use crate::model::{GuestId, quarantine};
+use crate::model::{GuestId, NatTable, quarantine};
 use crate::net::IfName;
 use crate::plan::{Base, Plan, PortPlan};
 
@@ -66,11 +66,12 @@ impl Host {
                 }
             };
             for port in of_guest {
-                self.settle(&mut ports, port);
+                self.place(&mut ports, port);
             }
         }
         let ports: Vec<_> = ports.into_values().collect();
-        let plan = Plan::new(base, ports.iter().map(|port| port.plan.clone()).collect())?;
+        let mut plan = Plan::new(base, ports.iter().map(|port| port.plan.clone()).collect())?;
+        plan.nat = self.nat_of(&ports);
         Ok(Whole { plan, ports, problems })
     }
 
@@ -87,9 +88,19 @@ impl Host {
         }
     }
 
+    /// The translations of these ports; where they are not known now, those on record.
+    fn nat_of(&mut self, ports: &[DesiredPort]) -> NatTable {
+        let of_port = |port: &DesiredPort| match &port.ends {
+            Some(ends) => ends.translations.clone(),
+            None => self.state.translations_at(&port.plan.ifname),
+        };
+        let all: Vec<_> = ports.iter().map(of_port).collect();
+        self.nat_table(&all)
+    }
+
     /// A port name may be in the facts of a guest that is long gone; it belongs
     /// to the guest for which it was applied last.
-    fn settle(&self, ports: &mut BTreeMap<IfName, DesiredPort>, port: DesiredPort) {
+    fn place(&self, ports: &mut BTreeMap<IfName, DesiredPort>, port: DesiredPort) {
         let name = port.plan.ifname.clone();
         let owner = self.state.port(&name).map(|record| record.guest.uuid);
         if !ports.contains_key(&name) || owner == Some(port.guest.uuid) {

@@ -65,6 +65,11 @@ impl State {
         self.all_in(TRANSLATIONS)
     }
 
+    /// What is to lead to a port.
+    pub fn translations_at(&self, port: &IfName) -> Translations {
+        read(&self.file_in(TRANSLATIONS, port)).unwrap_or_default()
+    }
+
     /// Remembers what is to lead to a port; nothing is not remembered.
     ///
     /// # Errors

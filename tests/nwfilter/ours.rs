@@ -12,7 +12,7 @@ use virt_guard::facts::nwfilter::Library;
 use virt_guard::facts::{Place, Surroundings};
 use virt_guard::kernel::Deadline;
 use virt_guard::model::{Filters, Guarding, Verdict, Wall, compile_filters, resolve};
-use virt_guard::reconcile::{Error, Host};
+use virt_guard::reconcile::{Arrival, Error, Host};
 
 use super::bench::slowness;
 use super::corpus::{Case, Corpus};
@@ -76,7 +76,7 @@ impl Ours {
     /// # Errors
     /// What the program has against it.
     pub fn guard(&self, number: usize, case: &Case) -> Result<(), Error> {
-        self.host().guard(&domain(number, case)).map(drop)
+        self.host().guard(&domain(number, case), Arrival::Running).map(drop)
     }
 
     /// Takes all rules away.

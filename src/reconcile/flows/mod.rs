@@ -33,7 +33,7 @@ const LOOKS: usize = 5;
 const MOST_ENDS: usize = 8;
 
 /// Connections that were cut, and the proof.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Revocation {
     /// Each that was, and why.
     pub killed: Vec<(Flow, String)>,

@@ -121,6 +121,14 @@ impl Host {
 }
 
 impl Revocation {
+    /// The same line by line: the sum, and as many of the connections as asked for.
+    pub fn lines(&self, most: usize) -> Vec<String> {
+        let each = self.killed.iter().take(most).map(|(flow, why)| format!("cut {}: {why}", flow.original));
+        let more = self.killed.len().saturating_sub(most);
+        let more = (more > 0).then(|| format!("cut {more} more; virt-guard events --json names them all"));
+        [self.to_string()].into_iter().chain(each).chain(more).collect()
+    }
+
     /// The evidence: which connections, why, and that they are gone.
     pub fn event(&self) -> Event {
         let mut event = Event::now(Kind::Revoked, self.to_string());

@@ -65,7 +65,7 @@ impl Scene {
         let domains: Vec<_> = ends.iter().map(|end| domain(*end)).collect();
         let mut host = self.world.guard();
         match domains.as_slice() {
-            [one] => drop(host.guard(one).expect("the guest is guarded")),
+            [one] => drop(host.guard(one, Arrival::Fresh).expect("the guest is guarded")),
             all => drop(self.world.bring(all, Way::AllAtOnce).expect("the guests are guarded")),
         }
     }

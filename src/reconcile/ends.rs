@@ -1,0 +1,104 @@
+//! Which flows a change of a port concerns, found by what of the world around was the
+//! port's before and is now.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::facts::domain::Uuid;
+use crate::net::IfName;
+use crate::state::{Concerned, PortAddresses};
+
+use super::desired::{Desired, DesiredPort};
+use super::{Error, Host};
+
+/// How a guest came to have rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrival {
+    /// It is about to begin: no connection can be its own yet.
+    Fresh,
+    /// It runs, or comes from another host or from a file with connections of its own.
+    Running,
+}
+
+impl Host {
+    /// A guest is about to begin. Connections that others had at its addresses are not
+    /// for it to inherit.
+    pub(super) fn concern_arrival(&mut self, guest: &Uuid, wanted: &Desired) -> Result<(), Error> {
+        let mut own: BTreeSet<IpAddr> =
+            wanted.ports.iter().filter_map(|port| port.ends.as_ref()).flat_map(|ends| ends.addresses.clone()).collect();
+        let links = self.links()?;
+        let all = self.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
+        let others = all.iter().filter(|(port, record)| record.guest != *guest && links.get(port).is_some());
+        for address in others.flat_map(|(_, record)| &record.addresses) {
+            // Two guests that run may share an address; whose each connection is
+            // nobody knows.
+            own.remove(address);
+        }
+        self.concern(Concerned { ended: own, ..Concerned::default() })
+    }
+
+    /// The flows that a change of these ports concerns.
+    pub(super) fn concern_ports<'a>(&mut self, ports: impl IntoIterator<Item = &'a DesiredPort>) -> Result<(), Error> {
+        let mut all = Concerned::default();
+        for port in ports {
+            all.add(self.concerned_at(port)?);
+        }
+        self.concern(all)
+    }
+
+    fn concerned_at(&self, port: &DesiredPort) -> Result<Concerned, Error> {
+        let name = &port.plan.ifname;
+        let mut concerned = Concerned::default();
+        match self.state.addresses_at(name) {
+            Some(old) if old.guest != port.guest.uuid => concerned.ended = self.no_others(name, &old)?,
+            Some(old) => concerned.judged.extend(old.addresses),
+            None => {}
+        }
+        concerned.judged.extend(port.ends.iter().flat_map(|ends| ends.addresses.iter().copied()));
+        Ok(concerned)
+    }
+
+    /// A port is gone, and the guest's connections with it.
+    pub(super) fn concern_gone(&mut self, name: &IfName) -> Result<(), Error> {
+        let Some(old) = self.state.addresses_at(name) else { return Ok(()) };
+        let ended = self.no_others(name, &old)?;
+        self.concern(Concerned { ended, ..Concerned::default() })?;
+        self.state.set_addresses_at(name, None).map_err(Error::io("the addresses of a port cannot be forgotten"))?;
+        self.state.set_translations(name, &Default::default()).map_err(Error::io("the translations of a port"))
+    }
+
+    /// The addresses that were at this port alone.
+    fn no_others(&self, name: &IfName, old: &PortAddresses) -> Result<BTreeSet<IpAddr>, Error> {
+        let links = self.links()?;
+        let all = self.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
+        let others = all.into_iter().filter(|(port, _)| port != name && links.get(port).is_some());
+        let taken: BTreeSet<IpAddr> = others.flat_map(|(_, record)| record.addresses).collect();
+        Ok(old.addresses.iter().copied().filter(|address| !taken.contains(address)).collect())
+    }
+
+    /// Remembers what of the world is the port's, if that is not known already.
+    pub(super) fn set_ends(&self, port: &DesiredPort) -> Result<(), Error> {
+        let (Some(ends), name) = (&port.ends, &port.plan.ifname) else { return Ok(()) };
+        let addresses = PortAddresses { guest: port.guest.uuid, addresses: ends.addresses.clone() };
+        if self.state.addresses_at(name).as_ref() != Some(&addresses) {
+            self.state.set_addresses_at(name, Some(&addresses)).map_err(Error::io("the addresses of a port"))?;
+        }
+        if self.state.translations_at(name) != ends.translations {
+            self.state.set_translations(name, &ends.translations).map_err(Error::io("the translations of a port"))?;
+        }
+        Ok(())
+    }
+
+    /// The same of all ports; those of which it changes concern flows, although their
+    /// rules may be the same.
+    pub(super) fn keep_ends(&mut self, ports: &[DesiredPort]) -> Result<(), Error> {
+        let changed = |port: &&DesiredPort| {
+            let Some(ends) = &port.ends else { return false };
+            let known = self.state.addresses_at(&port.plan.ifname);
+            known.is_none_or(|known| known.guest != port.guest.uuid || known.addresses != ends.addresses)
+        };
+        let changed: Vec<_> = ports.iter().filter(changed).collect();
+        self.concern_ports(changed)?;
+        ports.iter().try_for_each(|port| self.set_ends(port))
+    }
+}
