@@ -101,7 +101,9 @@ impl World {
     pub fn bring(&self, domains: &[Domain], way: Way) -> Result<Model, reconcile::Error> {
         let mut host = self.guard();
         match way {
-            Way::OneByOne => domains.iter().try_for_each(|domain| host.guard(domain, Arrival::Fresh).map(drop))?,
+            Way::OneByOne => {
+                domains.iter().try_for_each(|domain| host.guard(domain, reconcile::Arrival::Fresh).map(drop))?
+            }
             Way::AllAtOnce => {
                 let outcome = host.apply_all(domains)?;
                 assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);

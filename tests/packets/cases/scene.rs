@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use virt_guard::facts::Domain;
 use virt_guard::net::{EtherType, Family, Mac};
+use virt_guard::reconcile::Arrival;
 
 use crate::bytes::{self, ETHERNET};
 use crate::engines::Engine;
