@@ -8,6 +8,6 @@
 
 pub mod lab;
 pub mod sums;
-mod wire;
+pub mod wire;
 
 pub use wire::Wire;
