@@ -137,7 +137,7 @@ impl World {
 
     /// Has the host forget which station bears which address.
     pub fn forget_neighbours(&self, bench: &Bench) {
-        bench.lab.ip(&[format!("neighbour flush dev {BRIDGE}"), format!("-6 neighbour flush dev {BRIDGE}")]);
+        bench.lab.ip(&[format!("neighbour flush dev {BRIDGE}")]);
     }
 }
 

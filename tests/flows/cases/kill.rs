@@ -34,7 +34,8 @@ pub fn by_tuple(bench: &mut Bench) {
         for batch in &batches {
             let protocol = if *batch == batches[0] { "tcp" } else { "udp" };
             let one = std::slice::from_ref(&(batch.start..batch.start + 1)).to_vec();
-            let rest = scene.sessions.watch(&[batch.start + 1..batch.end]);
+            let rest: Batch = batch.start + 1..batch.end;
+            let rest = scene.sessions.watch(std::slice::from_ref(&rest));
             let source = SocketAddr::new(outside.address(family), scene.sessions.ports(batch)[0]);
             let tuple = format!("{protocol},{source},{}", SocketAddr::new(address, policy::OPEN));
             let listed = scene.operator.go(&["flows", "list", "web7", "--json"]).stdout;
