@@ -113,7 +113,12 @@ impl Lab {
     }
 }
 
-fn batch(program: &str, commands: &[String]) {
+/// Has `ip -batch` or `bridge -batch` do these commands in the calling thread's
+/// network namespace, in one process.
+///
+/// # Panics
+/// One of them fails.
+pub fn batch(program: &str, commands: &[String]) {
     let mut child = Command::new(program)
         .args(["-batch", "-"])
         .stdin(Stdio::piped())

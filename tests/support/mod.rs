@@ -9,6 +9,6 @@
 pub mod entries;
 pub mod lab;
 pub mod sums;
-mod wire;
+pub mod wire;
 
 pub use wire::Wire;

@@ -44,7 +44,7 @@ pub(super) fn silent_namespace() -> File {
 }
 
 /// What an `ip` of this process calls the namespace.
-pub(super) fn path(namespace: &File) -> String {
+pub fn path(namespace: &File) -> String {
     format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd())
 }
 
@@ -114,7 +114,8 @@ impl AsFd for Wire {
     }
 }
 
-fn inside<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> T {
+/// Calls `work` in a network namespace, on a thread of its own.
+pub fn inside<T: Send>(namespace: &File, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let there = || {
             setns(namespace, CloneFlags::CLONE_NEWNET).expect("entering the namespace of the far end");

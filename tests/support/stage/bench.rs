@@ -131,6 +131,11 @@ impl Bench {
         wire
     }
 
+    /// Waits until the bridge has heard of a cable that was plugged in.
+    pub fn wait_for_port(&self, name: &str) {
+        wait_for_port(name);
+    }
+
     /// Two guests that run, 7 and 8, and the far ends of their cables.
     pub fn two_running(&self) -> ([Guest; 2], [Wire; 2]) {
         let guests = [7, 8].map(Guest::new);

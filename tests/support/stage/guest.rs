@@ -1,9 +1,10 @@
 //! Guests by number, and the XML that libvirt gives the hook about them.
 
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use virt_guard::facts::Domain;
-use virt_guard::net::Mac;
+use virt_guard::net::{Family, Mac};
 
 /// Guest number N: `webN` at port `vnetN` with the addresses that end in N.
 #[derive(Debug, Clone)]
@@ -12,6 +13,8 @@ pub struct Guest {
     pub number: u16,
     /// The domain's name.
     pub name: String,
+    /// The number that its addresses end in.
+    last: u16,
     /// What stands in the XML for each interface.
     interfaces: String,
 }
@@ -33,7 +36,7 @@ impl Guest {
     /// A guest with one tap on the lab's bridge.
     pub fn new(number: u16) -> Self {
         let name = format!("web{number}");
-        let mut guest = Self { number, name, interfaces: String::new() };
+        let mut guest = Self { number, name, last: number, interfaces: String::new() };
         guest.interfaces = guest.tap();
         guest
     }
@@ -41,6 +44,13 @@ impl Guest {
     /// The same under another name.
     pub fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
+        self
+    }
+
+    /// The same with the addresses of guest `number`.
+    pub fn with_addresses_of(mut self, number: u16) -> Self {
+        self.last = number;
+        self.interfaces = self.tap();
         self
     }
 
@@ -56,7 +66,7 @@ impl Guest {
              <filterref filter='pinned'><parameter name='IP' value='{}'/></filterref></interface>",
             self.mac(),
             self.port(),
-            std::net::Ipv4Addr::from(self.address())
+            Ipv4Addr::from(self.address())
         )
     }
 
@@ -68,8 +78,16 @@ impl Guest {
 
     /// The guest's address, within 10.100.0.0/16.
     pub fn address(&self) -> [u8; 4] {
-        let [high, low] = self.number.to_be_bytes();
+        let [high, low] = self.last.to_be_bytes();
         [10, 100, high, low]
+    }
+
+    /// The guest's address of `family`: fd00:100::N beside 10.100.0.N.
+    pub fn address_of(&self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => Ipv4Addr::from(self.address()).into(),
+            Family::V6 => Ipv6Addr::new(0xfd00, 0x100, 0, 0, 0, 0, 0, self.last).into(),
+        }
     }
 
     /// The host's end of its interface.

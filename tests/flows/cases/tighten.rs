@@ -1,0 +1,88 @@
+//! A rule becomes narrower, or a guest leaves a group: what only the old rules let
+//! in dies, and what the new ones let in, too, does not notice.
+
+use virt_guard::net::{Family, Protocol};
+
+use super::scene::Scene;
+use crate::policy;
+use crate::sessions::{Batch, Way, pace};
+use crate::stage::bench::Bench;
+use crate::stage::guest::Guest;
+use crate::world::{FAMILIES, far, floating, own, own_network};
+
+/// Sessions of each kind.
+const FEW: usize = 40;
+
+/// `tcp 22 from any` becomes `from 10.0.0.0/8`: only the outsiders' die, over the
+/// guest's own address and over its floating one. Their packets from the middle of
+/// a connection revive nothing, whichever end sends them.
+pub fn narrowed(bench: &mut Bench) {
+    let guests = [7, 8].map(Guest::new);
+    let entries = |rules: &[String]| {
+        let mut list = vec![policy::group("ssh", rules), policy::open_group()];
+        list.push(policy::guest(&guests[0], &["ssh"]));
+        list.push(policy::guest(&guests[1], &["open"]));
+        list.extend(FAMILIES.map(|family| policy::floating(family, 10, &guests[0])));
+        list
+    };
+    let scene = Scene::new(bench, &entries(&[policy::rule("tcp", "22"), policy::rule("udp", "22")]));
+    scene.operator.go(&["apply"]);
+    let ([guest, neighbour], outside) = (&scene.stations, &scene.world.outside);
+    let [mut theirs, mut ours]: [Vec<Batch>; 2] = Default::default();
+    let kinds = [(Protocol::TCP, FEW), (Protocol::UDP, FEW)];
+    for family in FAMILIES {
+        for address in [guest.address(family), floating(family, 10)] {
+            let way = Way::new(outside, guest, address, 22);
+            theirs.extend(scene.sessions.open_all(&way.with_source(far(family)), &kinds));
+            ours.extend(scene.sessions.open_all(&way.with_source(own(family)), &kinds));
+        }
+        let way = Way::new(neighbour, guest, guest.address(family), 22);
+        ours.extend(scene.sessions.open_all(&way, &kinds));
+        let way = Way::new(guest, outside, outside.address(family), policy::OPEN);
+        ours.extend(scene.sessions.open_all(&way, &kinds));
+    }
+    let watch = scene.sessions.watch(&ours);
+    let narrow = |family: Family| ["tcp", "udp"].map(|what| policy::rule_from(what, "22", own_network(family)));
+    policy::write(bench, &entries(&FAMILIES.map(narrow).concat()));
+    let done = scene.operator.go(&["apply"]);
+    scene.sessions.assert_cut("those from outside", &theirs, done.begin, pace() * 40);
+    scene.sessions.assert_unharmed("those from within", &watch);
+    bench.assert_in_order();
+}
+
+/// Guest 8 leaves the group `app`, whose members guest 7 lets in at tcp/5432: those
+/// connections die. What 7 lets anybody in at, what 8 lets anybody in at, and what
+/// guest 9, which stays a member, has open, live on.
+pub fn left(bench: &mut Bench) {
+    let third = Guest::new(9);
+    let rules = [policy::rule_from_group("tcp", "5432", "app"), policy::rule("tcp", "80")];
+    let entries = |groups: &[&str]| {
+        let mut list = vec![policy::group("db", &rules), policy::group("app", &[]), policy::open_group()];
+        list.push(policy::guest(&Guest::new(7), &["db"]));
+        list.push(policy::guest(&Guest::new(8), groups));
+        list.push(policy::guest(&Guest::new(9), &["app"]));
+        list
+    };
+    let scene = Scene::new(bench, &entries(&["app", "open"]));
+    let third = {
+        let station = scene.world.plug(bench, &third);
+        bench.go("start", &third);
+        station
+    };
+    let [db, app] = &scene.stations;
+    let [mut members, mut others]: [Vec<Batch>; 2] = Default::default();
+    for family in FAMILIES {
+        let open = |way: Way<'_>| scene.sessions.open(Protocol::TCP, &way, FEW);
+        members.push(open(Way::new(app, db, db.address(family), 5432)));
+        others.push(open(Way::new(app, db, db.address(family), 80)));
+        others.push(open(Way::new(&third, db, db.address(family), 5432)));
+        others.push(open(Way::new(&scene.world.outside, app, app.address(family), policy::OPEN)));
+        others.push(open(Way::new(db, app, app.address(family), policy::OPEN)));
+    }
+    let watch = scene.sessions.watch(&others);
+    policy::write(bench, &entries(&["open"]));
+    let done = scene.operator.go(&["apply"]);
+    scene.sessions.assert_cut("those that membership allowed", &members, done.begin, pace() * 40);
+    scene.sessions.assert_unharmed("the others", &watch);
+    bench.assert_in_order();
+}
