@@ -6,6 +6,7 @@
 //! (`nf_conntrack_tcp_loose`, Linux' nf_conntrack-sysctl.rst). An SCTP heartbeat does
 //! the same.
 
+use crate::facts::policy::{MidStream, Policy};
 use crate::net::{Direction, Family, Protocol};
 
 use super::field::Field;
@@ -13,6 +14,15 @@ use super::rule::{Layer, Origin, Rule, Scope, Verdict, Wall};
 
 /// The protocols whose connections have a beginning that can be told.
 pub const MID_STREAM: [Protocol; 2] = [Protocol::TCP, Protocol::SCTP];
+
+/// The wall before what this host routes or sends to a guest. A guest's own walls
+/// stand behind it, where conntrack has noted the packet already: the guest's next
+/// one would be taken for the answer.
+pub fn routed_wall(policy: &Policy) -> Wall {
+    let drops = policy.guests.mid_stream == MidStream::Drop;
+    let [wall, _] = walls();
+    if drops { wall } else { Wall { rules: Vec::new(), ..wall } }
+}
 
 /// The two walls against packets that belong to no connection and begin none.
 pub(super) fn walls() -> [Wall; 2] {

@@ -20,7 +20,7 @@ mod resolve;
 mod rule;
 
 pub use admission::{FlowEnd, SourceSeen, admission, received, sent};
-pub use connection::MID_STREAM;
+pub use connection::{MID_STREAM, routed_wall};
 pub use evaluate::{Decision, Members, evaluate, evaluate_walls};
 pub use field::{CtState, CtWay, Field, Match, Sense, SetEnd, SetName, State, StpAddress, StpNumber};
 pub use guest::{Demand, Guarding, GuestId, GuestPolicy, InterfacePolicy, quarantine};

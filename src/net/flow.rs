@@ -98,6 +98,15 @@ pub struct Flow {
     pub master: Option<Tuple>,
 }
 
+impl Flow {
+    /// Whether it goes by `address` and has other ends: to it, or under its name.
+    pub fn is_translated_by(&self, address: IpAddr) -> bool {
+        let to = self.original.destination == address && self.reply.source != address;
+        let from = self.reply.destination == address && self.original.source != address;
+        to || from
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

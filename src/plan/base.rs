@@ -37,6 +37,8 @@ pub struct Base {
     pub mid_stream: MidStream,
     /// The wall between the guests and the host.
     pub host: Chain,
+    /// The wall before what the host routes or sends to a guarded bridge.
+    pub routed: Chain,
     /// The sets that rules refer to.
     pub sets: BTreeSet<SetName>,
 }
@@ -45,6 +47,16 @@ impl Base {
     /// The chain that stands around the host's services.
     pub fn host_chain(wall: &Wall) -> Chain {
         Chain::plain(Name::base("host"), wall)
+    }
+
+    /// The chain that stands before what is routed or sent to a guarded bridge.
+    pub fn routed_chain(wall: &Wall) -> Chain {
+        Chain::plain(Name::base("mid_stream"), wall)
+    }
+
+    /// The chain that leads there, by bridge.
+    pub fn routed_entry() -> Name {
+        Name::base("routed")
     }
 
     /// The chain through which all packets of `direction` enter.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::engine::BridgeNames;
 use crate::facts::policy::{BridgePolicy, Peer, Policy, UnknownPorts, Uplinks};
 use crate::kernel::Links;
-use crate::model::{SetName, host_wall};
+use crate::model::{SetName, host_wall, routed_wall};
 use crate::net::{Family, IfName};
 use crate::plan::{Base, GuardedBridge};
 
@@ -24,6 +24,7 @@ pub(super) fn base(policy: &Policy, links: &Links, names: BridgeNames) -> Base {
         marks: policy.marks,
         mid_stream: policy.guests.mid_stream,
         host: Base::host_chain(&host_wall(policy)),
+        routed: Base::routed_chain(&routed_wall(policy)),
         sets: sets(policy),
     };
     base.uplinks.extend(listed_uplinks(policy));

@@ -78,7 +78,10 @@ impl Host {
         let floating = before.floating().iter().filter(|old| after.leads_to(old.address) != Some(old.fixed));
         let forwards = before.forwards().iter().filter(|old| !after.forwards().contains(old));
         let revoked = Translations { floating: floating.cloned().collect(), forwards: forwards.cloned().collect() };
-        self.concern(Concerned { revoked, ..Concerned::default() })
+        // What went there while nothing led there.
+        let new = after.floating().iter().filter(|new| before.leads_to(new.address) != Some(new.fixed));
+        let judged = new.map(|new| new.address).collect();
+        self.concern(Concerned { revoked, judged, ..Concerned::default() })
     }
 
     fn change_nat(

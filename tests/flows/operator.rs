@@ -58,7 +58,12 @@ impl Operator {
     pub fn go(&self, words: &[&str]) -> Done {
         let done = self.run(words);
         assert_eq!(done.code, Some(0), "virt-guard {}: {}{}", words.join(" "), done.stderr, done.stdout);
-        println!("= virt-guard {}: {:.1} ms", words.join(" "), done.elapsed.as_secs_f64() * 1e3);
+        println!(
+            "= virt-guard {}: {:.1} ms {}",
+            words.join(" "),
+            done.elapsed.as_secs_f64() * 1e3,
+            &done.stdout[..done.stdout.len().min(1500)]
+        );
         done
     }
 }

@@ -13,7 +13,7 @@ use super::Subject;
 use crate::engine::{BridgeNames, Engine, EngineKind, Iptables, Nftables};
 use crate::facts::nwfilter::{Filter, Library};
 use crate::facts::policy::{Marks, MidStream, Policy};
-use crate::model::{FilterWalls, Filters, Verdict, compile_filters, host_wall};
+use crate::model::{FilterWalls, Filters, Verdict, compile_filters, host_wall, routed_wall};
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
@@ -98,6 +98,7 @@ fn some_base() -> Base {
         marks: Marks::default(),
         mid_stream: MidStream::Drop,
         host: Base::host_chain(&host_wall(&Policy::default())),
+        routed: Base::routed_chain(&routed_wall(&Policy::default())),
         sets: Default::default(),
     }
 }

@@ -5,6 +5,7 @@
 //! | frame, ethernet, from the guest | ebtables nat PREROUTING | sees every frame, first |
 //! | address … groups, from the guest | mangle PREROUTING, `physdev-in` | bridged, routed and for the host alike, with connection tracking |
 //! | all, to the guest | ebtables nat POSTROUTING | the only place that knows the port of a packet that the host sends or routes: `physdev-out` matches bridged packets only |
+//! | connection, what is routed to a guest | mangle POSTROUTING | before conntrack notes it as begun, which ebtables cannot undo |
 //! | host | filter INPUT, by mark | packets of guests only, not those of an uplink |
 //!
 //! ebtables cannot ask for the state of a connection, so mangle PREROUTING and

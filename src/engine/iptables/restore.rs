@@ -16,7 +16,11 @@ fn hooks_of(table: Table) -> Vec<String> {
     let state = Base::state_chain();
     match table {
         Table::EbtablesNat => vec![format!("PREROUTING {{}} -j {from}"), format!("POSTROUTING {{}} -j {to}")],
-        Table::Mangle(_) => vec![format!("PREROUTING {{}} -j {from}"), format!("OUTPUT {{}} -j {state}")],
+        Table::Mangle(_) => vec![
+            format!("PREROUTING {{}} -j {from}"),
+            format!("OUTPUT {{}} -j {state}"),
+            format!("POSTROUTING {{}} -j {}", Base::routed_entry()),
+        ],
         Table::Filter(_) => vec![format!("INPUT {{}} -j {}", Base::host_entry())],
         Table::Nat(_) => {
             let (lead, leave) = (NatChain::Lead.name(), NatChain::Leave.name());

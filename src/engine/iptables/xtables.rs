@@ -5,7 +5,7 @@ use crate::engine::{ChainText, EngineKind, Inexpressible, Table};
 use crate::facts::policy::{Marks, MidStream};
 use crate::model::{CtState, CtWay, Field, MID_STREAM, Match, Scope, Sense, SetEnd, State};
 use crate::net::{Direction, Family, Protocol};
-use crate::plan::{Act, Base, Chain, Line, Name, Node, PortPlan};
+use crate::plan::{Act, Base, Chain, GuardedBridge, Line, Name, Node, PortPlan};
 
 /// The TCP flags by their bits, lowest first (iptables-extensions(8), tcp).
 const TCP_FLAGS: [&str; 6] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG"];
@@ -23,7 +23,20 @@ pub(super) fn base(base: &Base, family: Family) -> Result<Vec<ChainText>, Inexpr
     };
     let rules = wall_rules(&base.host, base.marks, family)?;
     let wall = ChainText { table: Table::Filter(family), name: base.host.name.clone(), hook: None, rules };
-    Ok(vec![mangle(Base::state_chain(), state(base)), mangle(Base::entry(Direction::Out), from), wall, host])
+    let to_guests = |bridge: &GuardedBridge| {
+        let bridge = bridge.pattern.with_wildcard('+');
+        // What is bridged meets the walls of its port before it is noted as begun.
+        format!("-o {bridge} -m physdev ! --physdev-is-bridged -j {}", base.routed.name)
+    };
+    let routed = wall_rules(&base.routed, base.marks, family)?;
+    Ok(vec![
+        mangle(Base::state_chain(), state(base)),
+        mangle(Base::entry(Direction::Out), from),
+        mangle(base.routed.name.clone(), routed),
+        mangle(Base::routed_entry(), base.bridges.iter().map(to_guests).collect()),
+        wall,
+        host,
+    ])
 }
 
 /// Notes what ebtables cannot ask for.

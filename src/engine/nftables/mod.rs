@@ -27,6 +27,9 @@ const FROM_HOOK: &str = "type filter hook prerouting priority -150; policy accep
 const TO_HOOK: &str = "type filter hook postrouting priority 300; policy accept;";
 /// Before everybody else's filter (0): what is dropped here needs no other look.
 const HOST_HOOK: &str = "type filter hook input priority -10; policy accept;";
+/// Where what is routed and what the host sends have come together, long before
+/// conntrack notes a connection as begun (at the very end).
+const ROUTED_HOOK: &str = "type filter hook postrouting priority -10; policy accept;";
 
 /// The kernel tracks connections on bridges, and puts fragments together for that,
 /// only as long as some rule asks for it. Without this one, rules about ports would
@@ -106,7 +109,7 @@ impl Engine for Nftables {
     }
 
     fn base_chains(&self, base: &Base) -> Result<Vec<ChainText>, Inexpressible> {
-        Ok(bridge_base(base).into_iter().chain([host(base)?]).collect())
+        Ok(bridge_base(base).into_iter().chain(inet_base(base)?).collect())
     }
 
     fn dispatch_chains(&self, _: &BTreeSet<IfName>, _: Option<&IfName>) -> Vec<ChainText> {
@@ -174,7 +177,7 @@ fn tables(base: &Base, containers: &str, chains: &[ChainText]) -> Result<String,
     text.push_str(containers);
     chains.iter().for_each(|chain| text.push_str(&block(chain)));
     let _ = writeln!(text, "}}\ntable {INET} {{");
-    text.push_str(&block(&host(base)?));
+    inet_base(base)?.iter().for_each(|chain| text.push_str(&block(chain)));
     text.push_str("}\n");
     Ok(text)
 }
@@ -212,6 +215,18 @@ fn unknown_port(base: &Base, bridge: &GuardedBridge, direction: Direction) -> St
 
 fn set_mark(base: &Base) -> String {
     format!("meta mark set meta mark or {:#010x}", base.marks.guest())
+}
+
+fn inet_base(base: &Base) -> Result<Vec<ChainText>, Inexpressible> {
+    let to_guests =
+        |bridge: &GuardedBridge| format!("oifname \"{}\" jump {}", bridge.pattern.with_wildcard('*'), base.routed.name);
+    let lead = base.bridges.iter().map(to_guests).collect();
+    let routed = lines(&base.routed, Place::Inet, base)?;
+    Ok(vec![
+        host(base)?,
+        chain_in(Table::NftInet, base.routed.name.clone(), None, routed),
+        chain_in(Table::NftInet, Base::routed_entry(), Some(ROUTED_HOOK), lead),
+    ])
 }
 
 fn host(base: &Base) -> Result<ChainText, Inexpressible> {

@@ -91,7 +91,9 @@ impl NatTable {
         let (to, from) = (flow.original.destination, flow.reply.destination);
         let led = flow.reply.source;
         let gone = |address: IpAddr| revoked.leads_to(address).is_some() && self.leads_to(address).is_none();
-        if gone(to) || self.leads_to(to).is_some_and(|fixed| fixed != led) {
+        // What nobody translated goes to an address outside and to no guest; but once
+        // that leads to a guest, it is in the way.
+        if self.leads_to(to).is_some_and(|fixed| fixed != led) || gone(to) && led != to {
             return Translated::ByNone(to);
         }
         let translated = from != flow.original.source;
@@ -181,6 +183,14 @@ mod tests {
         assert_eq!(now.judge(&outbound("10.0.0.5"), &before), gone);
         let east_west = flow(tuple("10.0.0.5", "10.0.0.6", [1, 2]), tuple("10.0.0.6", "10.0.0.5", [2, 1]));
         assert_eq!(now.judge(&east_west, &before), Translated::Rightly);
+    }
+
+    #[test]
+    fn what_is_sent_to_an_address_that_leads_nowhere_is_nobodys_until_it_leads_somewhere() {
+        let plain = flow(tuple(CLIENT, FLOATING, [40000, 80]), tuple(FLOATING, CLIENT, [80, 40000]));
+        let table = led(&[(FLOATING, "10.0.0.5")]);
+        assert_eq!(NatTable::default().judge(&plain, &table), Translated::Rightly);
+        assert_eq!(table.judge(&plain, &NatTable::default()), Translated::ByNone(address(FLOATING)));
     }
 
     #[test]

@@ -96,8 +96,10 @@ impl Host {
         let (table, revoked) = (NatTable::default(), NatTable::of([&concerned.revoked]));
         let mut cut = Cut { concerned: &concerned, revoked, table: &table };
         let mut flows = cut.look(conntrack).map_err(Error::io(NO_CONNTRACK))?;
-        if let Selection::Tuple(tuple) = selection {
-            flows.retain(|flow| flow.original == *tuple);
+        match selection {
+            Selection::Guest(_) => {}
+            Selection::Floating(address) => flows.retain(|flow| flow.is_translated_by(*address)),
+            Selection::Tuple(tuple) => flows.retain(|flow| flow.original == *tuple),
         }
         Ok(flows)
     }

@@ -33,7 +33,7 @@ pub fn narrowed(bench: &mut Bench) {
     for family in FAMILIES {
         for address in [guest.address(family), floating(family, 10)] {
             let way = Way::new(outside, guest, address, 22);
-            theirs.extend(scene.sessions.open_all(&way.with_source(far(family)), &kinds));
+            theirs.push(scene.sessions.open(Protocol::TCP, &way.with_source(far(family)), FEW));
             ours.extend(scene.sessions.open_all(&way.with_source(own(family)), &kinds));
         }
         let way = Way::new(neighbour, guest, guest.address(family), 22);
