@@ -140,6 +140,8 @@ pub struct Change<'a> {
     pub base: &'a Base,
     /// What may stand at the port before: more than one plan after a crash.
     pub before: &'a [&'a PortPlan],
+    /// Whether `before` is known to stand, whole and alone.
+    pub stands: bool,
     /// What is to stand there afterwards, if anything.
     pub after: Option<&'a PortPlan>,
     /// All ports that have rules afterwards.

@@ -112,6 +112,7 @@ impl Host {
             let change = Change {
                 base: &whole.plan.base,
                 before: &[],
+                stands: false,
                 after: Some(&port.plan),
                 names: &names,
                 members: &members,

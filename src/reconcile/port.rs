@@ -13,6 +13,13 @@ use super::desired::{DesiredPort, closed};
 use super::verify::Drift;
 use super::{Error, Host, verify};
 
+/// What may stand at a port, and what is to.
+struct Between<'a> {
+    before: &'a [&'a PortPlan],
+    stands: bool,
+    after: Option<&'a PortPlan>,
+}
+
 impl Host {
     /// Brings the rules of one port into the kernel, on a base that stands.
     ///
@@ -21,11 +28,13 @@ impl Host {
     pub(super) fn guard_port(&mut self, engine: &dyn Engine, base: &Base, port: &DesiredPort) -> Result<(), Error> {
         let name = &port.plan.ifname;
         let before = self.state.port(name);
-        if let Some(record) = before.as_ref().filter(|record| record.plan == port.plan) {
+        let stands = match before.as_ref().filter(|record| record.last_good() == Some(&record.plan)) {
+            Some(record) => self.port_stands(engine, base, record)?,
+            None => false,
+        };
+        if stands && before.as_ref().is_some_and(|record| record.plan == port.plan) {
             // To build it anew would close it for a moment, for nothing.
-            if self.port_stands(engine, base, record)? {
-                return self.keep_ends(std::slice::from_ref(port));
-            }
+            return self.keep_ends(std::slice::from_ref(port));
         }
         self.concern_ports([port])?;
         // Recorded first: whoever comes after a crash knows that something of
@@ -34,7 +43,7 @@ impl Host {
         self.state.set_port(name, Some(&record)).map_err(Error::io("the port cannot be recorded"))?;
         self.prepare_kernel(engine)?;
         let plans = before.as_ref().map(PortRecord::plans).unwrap_or_default();
-        self.change(engine, base, &plans, Some(&port.plan))?;
+        self.change(engine, base, Between { before: &plans, stands, after: Some(&port.plan) })?;
         record.lines = self.read_back(engine, base, &port.plan)?;
         record.previous = None;
         self.set_ends(port)?;
@@ -48,7 +57,7 @@ impl Host {
         let removed = match self.state.base() {
             Some(BaseRecord { engine, base, .. }) => {
                 let engine = self.engine_of(engine);
-                self.change(engine.as_ref(), &base, &record.plans(), None)
+                self.change(engine.as_ref(), &base, Between { before: &record.plans(), stands: false, after: None })
                     .and_then(|()| self.gone(engine.as_ref(), &base, &record.plan))
             }
             None => Ok(()),
@@ -107,24 +116,19 @@ impl Host {
         let before = self.state.port(name);
         let record = PortRecord::attempt(port.guest.clone(), port.plan.clone(), before.as_ref());
         let plans = before.as_ref().map(PortRecord::plans).unwrap_or_default();
-        self.change(engine, base, &plans, Some(&port.plan))?;
+        self.change(engine, base, Between { before: &plans, stands: false, after: Some(&port.plan) })?;
         self.state.set_port(name, Some(&record)).map_err(Error::io("the port cannot be recorded"))
     }
 
-    fn change(
-        &mut self,
-        engine: &dyn Engine,
-        base: &Base,
-        before: &[&PortPlan],
-        after: Option<&PortPlan>,
-    ) -> Result<(), Error> {
+    fn change(&mut self, engine: &dyn Engine, base: &Base, between: Between<'_>) -> Result<(), Error> {
+        let Between { before, stands, after } = between;
         let mut names = self.state.port_names().map_err(Error::io("the records of ports cannot be listed"))?;
         if let (Some(gone), None) = (before.first(), after) {
             names.remove(&gone.ifname);
         }
         names.extend(after.map(|port| port.ifname.clone()));
         let members = self.members_around(before, after)?;
-        let steps = engine.change(&Change { base, before, after, names: &names, members: &members })?;
+        let steps = engine.change(&Change { base, before, stands, after, names: &names, members: &members })?;
         Ok(apply(self.runner.as_mut(), &steps, self.deadline)?)
     }
 

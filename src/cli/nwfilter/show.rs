@@ -49,7 +49,8 @@ impl Show {
         let plan = PortPlan::new(self.port.clone(), &found.walls, Vec::new());
         let names = BTreeSet::from([self.port.clone()]);
         let members = BTreeMap::new();
-        let change = Change { base: &base, before: &[], after: Some(&plan), names: &names, members: &members };
+        let change =
+            Change { base: &base, before: &[], stands: false, after: Some(&plan), names: &names, members: &members };
         let steps = engine.change(&change)?;
         let shown = match self.json {
             true => json(&Shown { engine: engine.kind(), steps: steps.iter().map(ShownStep::from).collect() })?,

@@ -11,7 +11,8 @@
 //! ebtables cannot ask for the state of a connection, so mangle PREROUTING and
 //! OUTPUT note it in three bits of the packet's mark. The three programs are atomic
 //! one by one, not together: a port is closed in ebtables first, rebuilt
-//! everywhere, and opened in ebtables last.
+//! everywhere, and opened in ebtables last; unless what stands is whole and no
+//! mixture of the old and the new could let pass more than both.
 
 mod dispatch;
 mod ebtables;
@@ -29,7 +30,7 @@ use super::{
 use crate::facts::policy::Marks;
 use crate::model::NatTable;
 use crate::net::{Direction, Family, IfName};
-use crate::plan::{Base, Name, Plan, PortPlan};
+use crate::plan::{Base, Chain, Name, Plan, PortPlan};
 
 /// The iptables engine.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +40,21 @@ pub struct Iptables {
 }
 
 impl Iptables {
+    /// Whether the port need not be closed while it changes. What stands is changed
+    /// program by program, each at once. So the rules of one direction must not be
+    /// divided among programs, or half of the old and half of the new could let pass
+    /// what neither does: from the guest ebtables sees to frames, mangle to the rest.
+    fn can_stay_open(&self, change: &Change<'_>) -> Result<bool, Inexpressible> {
+        let ([before], Some(after), true) = (change.before, change.after, change.stands) else { return Ok(false) };
+        let frames = |port: &PortPlan| {
+            let entry = port.entry(Direction::Out);
+            let own: Vec<_> = port.walls(Direction::Out).flat_map(Chain::all).map(|chain| chain.name.clone()).collect();
+            let chains = ebtables::port(change.base, port)?.into_iter();
+            Ok(chains.filter(|chain| chain.name == entry || own.contains(&chain.name)).collect::<Vec<_>>())
+        };
+        Ok(frames(before)? == frames(after)?)
+    }
+
     /// Chains that stand before a change and not after it.
     fn stale_chains(&self, change: &Change<'_>, after: &[ChainText]) -> Result<Vec<(Table, Name)>, Inexpressible> {
         let mut stale = BTreeSet::new();
@@ -97,7 +113,8 @@ impl Engine for Iptables {
             // Nothing is to be open: what leads to the port goes first.
             return Ok(open.step(Tool::EbtablesRestore).into_iter().chain(xtables_steps(&open)).collect());
         }
-        let mut steps: Vec<_> = Script::new(&shut).step(Tool::EbtablesRestore).into_iter().collect();
+        let closing = (!self.can_stay_open(change)?).then(|| Script::new(&shut).step(Tool::EbtablesRestore));
+        let mut steps: Vec<_> = closing.flatten().into_iter().collect();
         steps.extend(xtables_steps(&open));
         steps.extend(open.step(Tool::EbtablesRestore));
         Ok(steps)
