@@ -9,7 +9,7 @@ use virt_guard::net::{Family, Protocol};
 use super::scene::{self, Scene, mixture};
 use crate::overhear::{Ears, tracked};
 use crate::policy;
-use crate::sessions::{Batch, Way, pace};
+use crate::sessions::{Batch, Side, Way, pace};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
 use crate::world::{FAMILIES, floating};
@@ -133,7 +133,7 @@ pub fn complaints(bench: &mut Bench) {
         let done = scene.operator.go(&["floating", "disassociate", &address.to_string()]);
         scene.sessions.assert_cut("those over the floating IP", &batches, done.begin, pace() * 2);
         // The guest's own datagrams to ports where nobody listens are complained of, too.
-        scene.sessions.silence(&batches[0]);
+        [Side::Near, Side::Far].iter().for_each(|side| scene.sessions.silence(&batches, *side));
         thread::sleep(pace());
         ears.heard();
         assert_eq!(complain(), 0, "errors about connections that are dead");
@@ -158,6 +158,7 @@ pub fn related(bench: &mut Bench) {
         assert_eq!(scene.sessions.established(&unannounced), 0, "nothing lets that in");
         let parent = ftp::Parent::new(&scene, address, 5501);
         let way = Way::new(&scene.world.outside, &scene.stations[0], address, 5501);
+        let way = way.with_source(parent.source().ip());
         let child = scene.sessions.open(Protocol::TCP, &way, 1);
         let tuple = format!("tcp,{},{}", parent.source(), SocketAddr::new(address, 21));
         let done = scene.operator.go(&["flows", "kill", "--tuple", &tuple]);
@@ -173,8 +174,8 @@ fn helper() {
     }
     let table = |family: &str| {
         format!(
-            "table {family} aid {{ ct helper ftp {{ type \"ftp\" protocol tcp; }}\n\
-             chain aid {{ type filter hook prerouting priority -150; tcp dport 21 ct helper set \"ftp\"; }} }}\n"
+            "table {family} aid {{\nct helper ftp {{ type \"ftp\" protocol tcp; }}\n\
+             chain aid {{\ntype filter hook prerouting priority -150;\ntcp dport 21 ct helper set \"ftp\"\n}}\n}}\n"
         )
     };
     crate::stage::kernel::told("nft", &["-f", "-"], &(table("ip") + &table("ip6")));
@@ -204,6 +205,8 @@ mod ftp {
             let client = client.expect("a connection to the server");
             let (server, _) = listener.accept().expect("a client of FTP");
             let parent = Self { ends: [client, server] };
+            // The helper looks at lines that follow a line.
+            parent.say(1, "220 ready\r\n");
             parent.say(0, "EPSV\r\n");
             parent.say(1, &format!("229 Entering Extended Passive Mode (|||{port}|)\r\n"));
             parent
