@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::thread;
+use std::time::Instant;
 
 use virt_guard::net::{Family, Protocol};
 
@@ -65,7 +66,7 @@ pub fn by_name(bench: &mut Bench) {
         others.push(open(Way::new(outside, other, other.address(family), policy::OPEN)));
     }
     let watches = [scene.sessions.watch(&own), scene.sessions.watch(&others)];
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     for family in FAMILIES {
         scene.operator.go(&["flows", "kill", "--floating", &floating(family, 10).to_string()]);
     }
@@ -91,11 +92,11 @@ pub fn stopped(bench: &mut Bench) {
         }
     }
     let watch = scene.sessions.watch(&others);
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     bench.go("stopped", &scene.guests[0]);
     scene.sessions.assert_cut("those of the guest", &its, begin, pace() * 4);
     for family in FAMILIES {
-        let left: Vec<_> = tracked(guest.address(family)).into_iter().filter(|line| is_answered(line)).collect();
+        let left: Vec<_> = tracked(&[guest.address(family)]).into_iter().filter(|line| is_answered(line)).collect();
         assert!(left.is_empty(), "the kernel still knows {} of them, as {}", left.len(), left[0]);
     }
     bench.go("release", &scene.guests[0]);
