@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use virt_guard::net::Family;
 
-use super::scene::{self, Scene, long, many, mixture};
+use super::scene::{self, SHORT, Scene, long, many, mixture};
 use crate::overhear::tracked;
 use crate::policy;
 use crate::sessions::{Batch, Watch, Way, pace};
@@ -87,7 +87,7 @@ pub fn by_policy(bench: &mut Bench) {
     policy::write(bench, &scene::open(&[]));
     let done = before.scene.operator.go(&["apply"]);
     let over = [over, before.over].concat();
-    before.scene.sessions.assert_cut("those over the floating IPs", &over, done.begin, pace() * 20);
+    before.scene.sessions.assert_cut("those over the floating IPs", &over, done.begin, SHORT);
     before.scene.sessions.assert_unharmed("those beside one", &beside);
     before.scene.sessions.assert_unharmed("those beside the other", &before.beside);
     for family in FAMILIES {

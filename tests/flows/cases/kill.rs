@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use virt_guard::net::{Family, Protocol};
 
-use super::scene::{self, Scene, mixture};
+use super::scene::{self, SHORT, Scene, mixture};
 use crate::overhear::{Ears, tracked};
 use crate::policy;
 use crate::sessions::{Batch, Side, Way, pace};
@@ -70,10 +70,10 @@ pub fn by_name(bench: &mut Bench) {
     for family in FAMILIES {
         scene.operator.go(&["flows", "kill", "--floating", &floating(family, 10).to_string()]);
     }
-    scene.sessions.assert_cut("those over the floating IP", &over, begin, pace() * 20);
+    scene.sessions.assert_cut("those over the floating IP", &over, begin, SHORT);
     scene.sessions.assert_unharmed("the guest's others", &watches[0]);
     let done = scene.operator.go(&["flows", "kill", "web7"]);
-    scene.sessions.assert_cut("all of the guest's", &own, done.begin, pace() * 20);
+    scene.sessions.assert_cut("all of the guest's", &own, done.begin, SHORT);
     scene.sessions.assert_unharmed("another guest's", &watches[1]);
 }
 
@@ -137,7 +137,7 @@ pub fn complaints(bench: &mut Bench) {
         thread::sleep(pace());
         ears.heard();
         assert_eq!(complain(), 0, "errors about connections that are dead");
-        scene.sessions.assert_dead("those over the floating IP", &batches, pace() * 20);
+        scene.sessions.assert_dead("those over the floating IP", &batches, SHORT);
     }
 }
 
@@ -162,7 +162,7 @@ pub fn related(bench: &mut Bench) {
         let child = scene.sessions.open(Protocol::TCP, &way, 1);
         let tuple = format!("tcp,{},{}", parent.source(), SocketAddr::new(address, 21));
         let done = scene.operator.go(&["flows", "kill", "--tuple", &tuple]);
-        scene.sessions.assert_cut("the child", &[child], done.begin, pace() * 20);
+        scene.sessions.assert_cut("the child", &[child], done.begin, SHORT);
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread;
 
 use virt_guard::net::{Family, Protocol};
 
-use super::scene::{Scene, mixture, open};
+use super::scene::{SHORT, Scene, mixture, open};
 use crate::overhear::Ears;
 use crate::policy;
 use crate::sessions::{Batch, Way, pace};
@@ -48,7 +48,7 @@ fn reused(bench: &Bench, how: &Gone) {
     for (family, ears) in FAMILIES.into_iter().zip(&ears) {
         assert_strangers(&scene, ears, station.address(family), &old);
     }
-    scene.sessions.assert_dead("those of the old guest", &old, pace() * 20);
+    scene.sessions.assert_dead("those of the old guest", &old, SHORT);
     // The new one is there, and its own rules hold.
     for family in FAMILIES {
         let way = Way::new(&scene.world.outside, &station, station.address(family), 80);

@@ -13,6 +13,11 @@ use crate::stage::runner::slowness;
 use crate::station::Station;
 use crate::world::World;
 
+/// How long the dead are watched.
+pub const SHORT: Duration = Duration::from_secs(5);
+/// How long they are where something might revive them.
+pub const LONGER: Duration = Duration::from_secs(10);
+
 /// What a case has before it.
 #[derive(Debug)]
 pub struct Scene {

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use virt_guard::engine::EngineKind;
 use virt_guard::net::{Family, Protocol};
 
-use super::scene::Scene;
+use super::scene::{LONGER, Scene};
 use crate::policy;
-use crate::sessions::{Batch, Side, Watch, Way, pace};
+use crate::sessions::{Batch, Side, Watch, Way};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
 use crate::world::{FAMILIES, far, floating, own, own_network};
@@ -48,7 +48,7 @@ pub fn narrowed(bench: &mut Bench) {
     let narrow = |family: Family| PROTOCOLS.map(|what| policy::rule_from(what, "22", own_network(family)));
     policy::write(bench, &entries(&FAMILIES.map(narrow).concat()));
     let done = scene.operator.go(&["apply"]);
-    scene.sessions.assert_cut("those from outside", &theirs, done.begin, pace() * 40);
+    scene.sessions.assert_cut("those from outside", &theirs, done.begin, LONGER);
     assert_kept(bench, &scene, &watch);
     bench.assert_in_order();
 }
@@ -103,7 +103,7 @@ pub fn left(bench: &mut Bench) {
     let watch = scene.sessions.watch(&others);
     policy::write(bench, &entries(&["open"]));
     let done = scene.operator.go(&["apply"]);
-    scene.sessions.assert_cut("those that membership allowed", &members, done.begin, pace() * 40);
+    scene.sessions.assert_cut("those that membership allowed", &members, done.begin, LONGER);
     assert_kept(bench, &scene, &watch);
     bench.assert_in_order();
 }
