@@ -9,7 +9,6 @@ use crate::policy;
 use crate::sessions::{Sessions, Way};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
-use crate::stage::runner::slowness;
 use crate::station::Station;
 use crate::world::World;
 
@@ -76,7 +75,7 @@ pub fn mixture(family: Family, count: usize) -> [(Protocol, usize); 4] {
 /// How many sessions there are of a kind where many are asked for.
 pub fn many() -> usize {
     let asked = std::env::var("FLOWS_SESSIONS").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(if slowness() == 1 { 1000 } else { 100 })
+    asked.unwrap_or(1000)
 }
 
 /// How long the dead are watched where it is long.
