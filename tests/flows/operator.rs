@@ -69,6 +69,20 @@ impl Operator {
 }
 
 impl Done {
+    /// Whether `--json` had it print this port, as a number or behind an address.
+    pub fn speaks_of_port(&self, port: u16) -> bool {
+        fn is_in(value: &Value, port: u16) -> bool {
+            match value {
+                Value::Number(number) => number.as_u64() == Some(port.into()),
+                Value::String(text) => text.split_whitespace().any(|word| word.ends_with(&format!(":{port}"))),
+                Value::Array(list) => list.iter().any(|value| is_in(value, port)),
+                Value::Object(map) => map.values().any(|value| is_in(value, port)),
+                _ => false,
+            }
+        }
+        is_in(&self.json(), port)
+    }
+
     /// What `--json` had it print.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))

@@ -120,16 +120,14 @@ fn header(source: IpAddr, destination: IpAddr, length: usize) -> Vec<u8> {
     }
 }
 
-/// The connections of the calling thread's namespace that have to do with `address`,
-/// as the kernel tells of them.
-pub fn tracked(address: IpAddr) -> Vec<String> {
+/// The connections of the calling thread's namespace that have to do with all these
+/// addresses, as the kernel tells of them.
+pub fn tracked(addresses: &[IpAddr]) -> Vec<String> {
     let text = fs::read_to_string("/proc/thread-self/net/nf_conntrack").expect("the kernel's connections");
-    let written = match address {
-        IpAddr::V4(address) => address.to_string(),
-        // Written in full there.
-        IpAddr::V6(address) => address.segments().map(|part| format!("{part:04x}")).join(":"),
+    let names = |line: &str, address: IpAddr| {
+        let ends = line.split_whitespace().filter_map(|word| word.split_once('='));
+        ends.filter_map(|(_, end)| end.parse::<IpAddr>().ok()).any(|end| end == address)
     };
-    let about =
-        |line: &&str| line.split_whitespace().any(|word| word.split_once('=').is_some_and(|(_, to)| to == written));
+    let about = |line: &&str| addresses.iter().all(|address| names(line, *address));
     text.lines().filter(about).map(str::to_owned).collect()
 }

@@ -11,6 +11,7 @@ use std::thread;
 use nix::sched::{CloneFlags, unshare};
 use virt_guard::net::Family;
 
+use crate::sessions::ends;
 use crate::support::lab;
 use crate::support::wire::{inside, path};
 
@@ -45,6 +46,10 @@ impl Station {
             unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace for a station");
             for (name, value) in SETTINGS {
                 set(name, value);
+            }
+            if ends::has_sctp() {
+                // An association that is cut asks for its other end each second.
+                set("sctp/hb_interval", "1000");
             }
             File::open("/proc/thread-self/ns/net").expect("the namespace of a station")
         };

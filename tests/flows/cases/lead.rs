@@ -6,7 +6,7 @@ use std::thread;
 
 use virt_guard::net::{Family, Protocol};
 
-use super::scene::{self, Scene, mixture};
+use super::scene::{self, SHORT, Scene, mixture};
 use crate::policy;
 use crate::sessions::{Way, pace};
 use crate::stage::bench::Bench;
@@ -140,7 +140,7 @@ pub fn moved(bench: &mut Bench) {
         let way = Way::new(outside, station, floating(family, 10), policy::OPEN).heard_by(moved.address_of(family));
         scene.sessions.open_all(&way, &mixture(family, 20));
     }
-    scene.sessions.assert_cut("those to the old address", &old, done.begin, pace() * 20);
+    scene.sessions.assert_cut("those to the old address", &old, done.begin, SHORT);
     bench.assert_in_order();
 }
 

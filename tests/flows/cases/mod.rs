@@ -8,28 +8,27 @@ mod reuse;
 mod scene;
 mod tighten;
 
-use crate::stage::case::{Case, alone};
+use crate::stage::case::{Case, alone, case};
 
-/// All of them, each with the machine for itself: they measure time, and one of
-/// them is work enough.
+/// All of them; those with the most sessions have the machine for themselves.
 pub const ALL: &[Case] = &[
+    case("a-narrowed-rule-kills-what-it-no-longer-lets-in", tighten::narrowed),
+    case("a-killed-guest-or-address-kills-no-other", kill::by_name),
+    case("a-lost-membership-kills-what-it-let-in", tighten::left),
+    case("an-error-revives-nothing", kill::complaints),
+    case("a-related-connection-dies-with-its-parent", kill::related),
+    case("a-killed-tuple-dies-alone", kill::by_tuple),
+    case("an-address-used-again-inherits-nothing", reuse::released),
+    case("an-address-used-again-inherits-nothing-of-a-guest-that-nobody-released", reuse::missed),
+    case("an-association-taken-out-of-the-policy-kills-what-went-over-it", disassociate::by_policy),
+    case("what-is-cut-off-is-seen-to-be", bare::cut),
+    case("a-stopped-guest-takes-its-connections-with-it", kill::stopped),
+    case("a-forwarded-port-leads-to-its-guest", lead::forwards),
+    case("a-floating-ip-follows-its-guests-address", lead::moved),
+    case("a-floating-ip-is-the-same-to-everybody", lead::hairpin),
+    case("an-association-by-command-persists", lead::persists),
+    case("a-dry-run-kills-nothing", disassociate::dry_run),
     alone("the-world-without-a-change-loses-nothing", bare::steady),
-    alone("what-is-cut-off-is-seen-to-be", bare::cut),
     alone("a-disassociated-ipv4-address-kills-what-went-over-it", disassociate::v4).lasting(120),
     alone("a-disassociated-ipv6-address-kills-what-went-over-it", disassociate::v6).lasting(120),
-    alone("an-association-taken-out-of-the-policy-kills-what-went-over-it", disassociate::by_policy),
-    alone("a-dry-run-kills-nothing", disassociate::dry_run),
-    alone("a-narrowed-rule-kills-what-it-no-longer-lets-in", tighten::narrowed),
-    alone("a-lost-membership-kills-what-it-let-in", tighten::left),
-    alone("an-address-used-again-inherits-nothing", reuse::released),
-    alone("an-address-used-again-inherits-nothing-of-a-guest-that-nobody-released", reuse::missed),
-    alone("a-killed-tuple-dies-alone", kill::by_tuple),
-    alone("a-killed-guest-or-address-kills-no-other", kill::by_name),
-    alone("a-stopped-guest-takes-its-connections-with-it", kill::stopped),
-    alone("an-error-revives-nothing", kill::complaints),
-    alone("a-related-connection-dies-with-its-parent", kill::related),
-    alone("a-forwarded-port-leads-to-its-guest", lead::forwards),
-    alone("a-floating-ip-is-the-same-to-everybody", lead::hairpin),
-    alone("an-association-by-command-persists", lead::persists),
-    alone("a-floating-ip-follows-its-guests-address", lead::moved),
 ];

@@ -2,12 +2,12 @@
 //! old peers go on sending. What the old guest's rules let in, or what it began
 //! itself, is nothing to the new one.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 
-use virt_guard::net::Protocol;
+use virt_guard::net::{Family, Protocol};
 
-use super::scene::{Scene, mixture, open};
+use super::scene::{SHORT, Scene, mixture, open};
 use crate::overhear::Ears;
 use crate::policy;
 use crate::sessions::{Batch, Way, pace};
@@ -34,53 +34,54 @@ pub fn missed(bench: &mut Bench) {
 
 fn reused(bench: &Bench, how: &Gone) {
     let scene = Scene::open(bench);
-    let (old, outside) = (&scene.stations[0], &scene.world.outside);
-    let heir = Guest::new(9).with_addresses_of(7);
-    let mut batches: Vec<Batch> = Vec::new();
-    let mut tcp = Vec::new();
-    for family in FAMILIES {
-        let kinds = mixture(family, 40);
-        for way in [
-            Way::new(outside, old, old.address(family), policy::OPEN),
-            Way::new(old, outside, outside.address(family), policy::OPEN),
-        ] {
-            let opened = scene.sessions.open_all(&way, &kinds);
-            tcp.push(opened[0].clone());
-            batches.extend(opened);
-        }
-    }
+    let old: Vec<_> = FAMILIES.iter().flat_map(|family| of_the_old(&scene, *family)).collect();
     if *how == Gone::Told {
         ["stopped", "release"].iter().for_each(|operation| bench.go(operation, &scene.guests[0]));
     }
     scene.world.unplug(bench, &scene.guests[0]);
+    let heir = Guest::new(9).with_addresses_of(7);
     let station = inherit(bench, &scene, &heir);
     let ears = FAMILIES.map(|family| Ears::new(&station, station.address(family)));
     bench.go("start", &heir);
     scene.world.forget_neighbours(bench);
     thread::sleep(pace() * 8);
     for (family, ears) in FAMILIES.into_iter().zip(&ears) {
-        let (there, here) = (outside.address(family), station.address(family));
-        let listening = Ears::new(outside, there);
-        speak(&scene, ears, &tcp, there);
-        thread::sleep(pace());
-        let heard: Vec<_> = ears.heard().into_iter().filter(|packet| packet.source == there).collect();
-        assert!(heard.is_empty(), "{here} was told {} things that were its forerunner's: {:?}", heard.len(), heard[0]);
-        let said: Vec<_> = listening.heard().into_iter().filter(|packet| packet.source == here).collect();
-        let old_said: Vec<_> = said.iter().filter(|packet| packet.protocol == Protocol::TCP).collect();
-        assert!(
-            old_said.is_empty(),
-            "{here} went on with {} things of its forerunner's: {:?}",
-            old_said.len(),
-            old_said[0]
-        );
+        assert_strangers(&scene, ears, station.address(family), &old);
     }
-    scene.sessions.assert_dead("those of the old guest", &batches, pace() * 20);
+    scene.sessions.assert_dead("those of the old guest", &old, SHORT);
     // The new one is there, and its own rules hold.
     for family in FAMILIES {
-        let way = Way::new(outside, &station, station.address(family), 80);
+        let way = Way::new(&scene.world.outside, &station, station.address(family), 80);
         scene.sessions.open(Protocol::TCP, &way, 5);
     }
-    bench.assert_in_order();
+    if *how == Gone::Told {
+        bench.assert_in_order();
+    }
+}
+
+/// What the world has begun with the old guest, and the old guest with the world.
+fn of_the_old(scene: &Scene, family: Family) -> Vec<Batch> {
+    let (old, outside) = (&scene.stations[0], &scene.world.outside);
+    let to = Way::new(outside, old, old.address(family), policy::OPEN);
+    let from = Way::new(old, outside, outside.address(family), policy::OPEN);
+    [to, from].map(|way| scene.sessions.open_all(&way, &mixture(family, 40))).concat()
+}
+
+/// The new guest was told nothing by the old one's peers, and what it says as if it
+/// were the old one does not get to them.
+fn assert_strangers(scene: &Scene, ears: &Ears, here: IpAddr, old: &[Batch]) {
+    let there = scene.world.outside.address(Family::of(here));
+    let listening = Ears::new(&scene.world.outside, there);
+    for port in old.iter().flat_map(|batch| scene.sessions.ports(batch)) {
+        ears.acknowledge(port, SocketAddr::new(there, policy::OPEN));
+        ears.acknowledge(policy::OPEN, SocketAddr::new(there, port));
+    }
+    thread::sleep(pace());
+    let heard: Vec<_> = ears.heard().into_iter().filter(|packet| packet.source == there).collect();
+    assert!(heard.is_empty(), "{here} was told {} things by its forerunner's peers: {:?}", heard.len(), heard[0]);
+    let mut said = listening.heard();
+    said.retain(|packet| packet.source == here && packet.protocol == Protocol::TCP);
+    assert!(said.is_empty(), "{here} went on with {} things of its forerunner's: {:?}", said.len(), said[0]);
 }
 
 /// The new guest is plugged in, in the policy, and lets in tcp/80 and nothing else.
@@ -91,12 +92,4 @@ fn inherit(bench: &Bench, scene: &Scene, heir: &Guest) -> crate::station::Statio
     entries.push(policy::guest(heir, &["web"]));
     policy::write(bench, &entries);
     scene.world.plug(bench, heir)
-}
-
-/// The new guest says what would go on with the old one's connections.
-fn speak(scene: &Scene, ears: &Ears, tcp: &[Batch], there: std::net::IpAddr) {
-    for port in tcp.iter().flat_map(|batch| scene.sessions.ports(batch)) {
-        ears.acknowledge(port, SocketAddr::new(there, policy::OPEN));
-        ears.acknowledge(policy::OPEN, SocketAddr::new(there, port));
-    }
 }

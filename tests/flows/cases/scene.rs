@@ -9,9 +9,13 @@ use crate::policy;
 use crate::sessions::{Sessions, Way};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
-use crate::stage::runner::slowness;
 use crate::station::Station;
 use crate::world::World;
+
+/// How long the dead are watched.
+pub const SHORT: Duration = Duration::from_secs(5);
+/// How long they are where something might revive them.
+pub const LONGER: Duration = Duration::from_secs(10);
 
 /// What a case has before it.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ pub fn mixture(family: Family, count: usize) -> [(Protocol, usize); 4] {
 /// How many sessions there are of a kind where many are asked for.
 pub fn many() -> usize {
     let asked = std::env::var("FLOWS_SESSIONS").ok().and_then(|text| text.parse().ok());
-    asked.unwrap_or(if slowness() == 1 { 1000 } else { 100 })
+    asked.unwrap_or(1000)
 }
 
 /// How long the dead are watched where it is long.

@@ -36,6 +36,7 @@ use count::Count;
 use state::{Session, Socket, State};
 use wrap::Wrap;
 
+pub use record::Side;
 pub use watch::Watch;
 
 /// What a pace is divided into, so that not all speak at once.
@@ -152,7 +153,7 @@ impl Sessions {
                 port,
                 peer: None,
                 open: protocol != Protocol::SCTP || ends::is_stream(protocol),
-                speaks: true,
+                speaks: [true; 2],
                 counts: [Count::default(); 2],
             });
         }
@@ -210,9 +211,12 @@ impl Sessions {
         sockets.into_iter().map(|socket| state.add(socket)).collect()
     }
 
-    /// Has both ends of these say nothing from now on.
-    pub fn silence(&self, batch: &Batch) {
-        self.state().sessions[batch.clone()].iter_mut().for_each(|session| session.speaks = false);
+    /// Has this end of these say nothing from now on.
+    pub fn silence(&self, batches: &[Batch], side: Side) {
+        let mut state = self.state();
+        for batch in batches {
+            state.sessions[batch.clone()].iter_mut().for_each(|session| session.speaks[side as usize] = false);
+        }
     }
 
     /// How many have been heard at both ends.

@@ -52,8 +52,8 @@ pub struct Session {
     pub peer: Option<SocketAddr>,
     /// Whether records may be sent; of SCTP packets there are others before.
     pub open: bool,
-    /// Whether the ends still send.
-    pub speaks: bool,
+    /// Whether the near end still sends, and the far one.
+    pub speaks: [bool; 2],
     /// What arrived at the near end and at the far one.
     pub counts: [Count; 2],
 }
@@ -165,10 +165,14 @@ impl State {
     fn take(&mut self, index: usize, from: SocketAddr, meaning: Meaning) {
         let (Meaning::Said(record) | Meaning::Asked(record, _) | Meaning::Opened(record)) = meaning;
         let Some(session) = self.sessions.get_mut(record.session) else { return };
-        let known = match record.to {
-            Side::Near => session.called,
-            Side::Far => *session.peer.get_or_insert(from),
+        let (socket, known) = match record.to {
+            Side::Near => (Some(session.near), session.called),
+            Side::Far => (session.far, *session.peer.get_or_insert(from)),
         };
+        // What is led elsewhere by now is not this session any more.
+        if socket != Some(index) {
+            return;
+        }
         let raw = from.port() == 0;
         if from.ip() != known.ip() || !raw && from.port() != known.port() {
             return;
@@ -186,9 +190,10 @@ impl State {
     /// Sends what is due in this part of a pace.
     pub fn speak(&mut self, part: usize, parts: usize) {
         for number in (part..self.sessions.len()).step_by(parts) {
-            if self.sessions[number].speaks {
-                self.send(number, Side::Far);
-                self.send(number, Side::Near);
+            for side in [Side::Near, Side::Far] {
+                if self.sessions[number].speaks[side as usize] {
+                    self.send(number, other(side));
+                }
             }
         }
     }
