@@ -51,6 +51,14 @@ impl Family {
         }
     }
 
+    /// The addresses that never leave a host, as a text that every engine takes.
+    pub const fn loopback(self) -> &'static str {
+        match self {
+            Self::V4 => "127.0.0.0/8",
+            Self::V6 => "::1",
+        }
+    }
+
     /// The family's own control protocol: ICMP or ICMPv6.
     pub const fn icmp(self) -> Protocol {
         match self {

@@ -36,7 +36,7 @@ fn lead(floating: &Floating) -> String {
 fn forward(forward: &Forwarding) -> String {
     let address = match forward.address {
         Some(address) => format!("-d {address}"),
-        None => "-m addrtype --dst-type LOCAL".to_owned(),
+        None => format!("! -d {} -m addrtype --dst-type LOCAL", forward.family().loopback()),
     };
     let ports = forward.ports.with_separator(':');
     format!(

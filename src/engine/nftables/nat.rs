@@ -47,7 +47,11 @@ fn lead_rules(family: Family) -> Vec<String> {
     vec![
         format!("dnat {ip} to {ip} daddr map @{}", map(NatMap::Floating)),
         format!("dnat {ip} to {ip} daddr . meta l4proto . th dport map @{}", map(NatMap::Port)),
-        format!("fib daddr type local dnat {ip} to meta l4proto . th dport map @{}", map(NatMap::LocalPort)),
+        format!(
+            "{ip} daddr != {} fib daddr type local dnat {ip} to meta l4proto . th dport map @{}",
+            family.loopback(),
+            map(NatMap::LocalPort)
+        ),
     ]
 }
 

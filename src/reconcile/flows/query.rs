@@ -1,6 +1,7 @@
 //! Flows for people: which there are, which rule admits each today, and those that
 //! somebody wants dead.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -95,13 +96,13 @@ impl Host {
         let concerned = self.concerned_by(selection)?;
         let (table, revoked) = (NatTable::default(), NatTable::of([&concerned.revoked]));
         let mut cut = Cut { concerned: &concerned, revoked, table: &table };
-        let mut flows = cut.look(conntrack).map_err(Error::io(NO_CONNTRACK))?;
-        match selection {
-            Selection::Guest(_) => {}
-            Selection::Floating(address) => flows.retain(|flow| flow.is_translated_by(*address)),
-            Selection::Tuple(tuple) => flows.retain(|flow| flow.original == *tuple),
-        }
-        Ok(flows)
+        let flows = cut.look(conntrack).map_err(Error::io(NO_CONNTRACK))?;
+        let is_meant = |flow: &Flow| match selection {
+            Selection::Guest(_) => true,
+            Selection::Floating(address) => flow.is_translated_by(*address),
+            Selection::Tuple(tuple) => flow.original == *tuple,
+        };
+        Ok(with_announced(&flows, is_meant))
     }
 
     fn concerned_by(&self, selection: &Selection) -> Result<Concerned, Error> {
@@ -120,6 +121,17 @@ impl Host {
         }
         Ok(concerned)
     }
+}
+
+/// The flows that are meant, and those that they announced.
+fn with_announced(flows: &[Flow], is_meant: impl Fn(&Flow) -> bool) -> Vec<Flow> {
+    let masters: BTreeMap<Tuple, Option<Tuple>> = flows.iter().map(|flow| (flow.original, flow.master)).collect();
+    let meant: BTreeSet<Tuple> = flows.iter().filter(|flow| is_meant(flow)).map(|flow| flow.original).collect();
+    let is_doomed = |flow: &&Flow| {
+        let line = std::iter::successors(Some(flow.original), |tuple| masters.get(tuple).copied().flatten());
+        line.take(LOOKS).any(|tuple| meant.contains(&tuple)) || flow.master.is_some_and(|tuple| meant.contains(&tuple))
+    };
+    flows.iter().filter(is_doomed).copied().collect()
 }
 
 impl Revocation {
@@ -142,7 +154,7 @@ impl Revocation {
 
 impl std::fmt::Display for Revocation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let killed: std::collections::BTreeSet<_> = self.killed.iter().map(|(flow, _)| flow).collect();
+        let killed: BTreeSet<_> = self.killed.iter().map(|(flow, _)| flow).collect();
         let plural = if killed.len() == 1 { "" } else { "s" };
         write!(f, "{} connection{plural} cut, {} alive", killed.len(), self.alive)
     }

@@ -3,12 +3,11 @@
 
 use std::net::IpAddr;
 
-use virt_guard::engine::EngineKind;
 use virt_guard::net::{Family, Protocol};
 
 use super::scene::{LONGER, Scene};
 use crate::policy;
-use crate::sessions::{Batch, Side, Watch, Way};
+use crate::sessions::{Batch, Side, Way};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
 use crate::world::{FAMILIES, far, floating, own, own_network};
@@ -49,7 +48,7 @@ pub fn narrowed(bench: &mut Bench) {
     policy::write(bench, &entries(&FAMILIES.map(narrow).concat()));
     let done = scene.operator.go(&["apply"]);
     scene.sessions.assert_cut("those from outside", &theirs, done.begin, LONGER);
-    assert_kept(bench, &scene, &watch);
+    scene.sessions.assert_unharmed("the others", &watch);
     bench.assert_in_order();
 }
 
@@ -104,15 +103,6 @@ pub fn left(bench: &mut Bench) {
     policy::write(bench, &entries(&["open"]));
     let done = scene.operator.go(&["apply"]);
     scene.sessions.assert_cut("those that membership allowed", &members, done.begin, LONGER);
-    assert_kept(bench, &scene, &watch);
+    scene.sessions.assert_unharmed("the others", &watch);
     bench.assert_in_order();
-}
-
-/// What the new rules let in, too, lives. With iptables a port whose rules become
-/// others is closed while they do, for some ten milliseconds, so datagrams are lost.
-fn assert_kept(bench: &Bench, scene: &Scene, watch: &Watch) {
-    match bench.engine {
-        EngineKind::Nftables => scene.sessions.assert_unharmed("the others", watch),
-        EngineKind::Iptables => scene.sessions.assert_alive("the others", watch),
-    }
 }

@@ -75,13 +75,6 @@ impl Sessions {
         assert!(fared.silence <= longest_silence(), "{what} were held up: {fared}");
     }
 
-    /// Fails unless all of them live, whatever was lost.
-    pub fn assert_alive(&self, what: &str, watch: &Watch) {
-        let fared = self.fared(watch);
-        println!("= {what}: {fared}");
-        assert_eq!(fared.alive, fared.sessions, "{what} died: {fared}");
-    }
-
     /// Watches these for so long while both ends go on sending; fails if anything
     /// arrives at any.
     pub fn assert_dead(&self, what: &str, batches: &[Batch], time: Duration) {
