@@ -34,6 +34,10 @@
 //! - what becomes of the operator's `iptables.d`: `facts::fragments`, `reconcile::fragments`
 //! - which filters libvirt is to hold: `facts::nwfilter::manage`; what of its own
 //!   rules is missing: `kernel::instance`; both carried out in `libvirt::nwfilter`
+//! - which address outside leads to which guest: `model::nat`; how it gets into the
+//!   kernel: `reconcile::nat`; onto an interface: `kernel::addresses`
+//! - which connections are cut: `reconcile::{ends, flows}`; would one be let begin
+//!   today: `model::admission`; why a cut one stays cut: `model::connection`
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;

@@ -190,6 +190,8 @@ impl Host {
             failed = self.release_port(&port).err().or(failed);
         }
         self.state.set_guest(uuid, None).map_err(Error::io("the guest's record cannot be removed"))?;
+        // One that was to come and did not.
+        self.state.takes_arriving(uuid);
         let policy = self.policy().ok();
         if let Some(BaseRecord { engine, base, .. }) = self.state.base() {
             let engine = self.engine_of(engine);

@@ -85,7 +85,10 @@ fn assert_only_expected_files(bench: &Bench, guests: &[Guest]) {
     let run = bench.root().join("run/virt-guard");
     let expected: BTreeSet<PathBuf> = guests
         .iter()
-        .flat_map(|guest| [format!("guests/{}.json", guest.uuid()), format!("ports/{}.json", guest.port())])
+        .flat_map(|guest| {
+            let (uuid, port) = (guest.uuid(), guest.port());
+            [format!("guests/{uuid}.json"), format!("ports/{port}.json"), format!("addresses/{port}.json")]
+        })
         .chain(["host.json", "base.json", "authors"].map(str::to_owned))
         .map(|name| run.join(name))
         .collect();
