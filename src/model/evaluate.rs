@@ -152,6 +152,8 @@ fn has(field: &Field, members: &Members, packet: &Packet) -> Option<bool> {
         Field::State(state) => ip.is_some() && state_is(*state, packet.state),
         Field::CtState(states) => ip.is_some() && states.iter().any(|state| ct_state_is(*state, packet.state)),
         Field::CtWay(way) => is_tracked(packet) && (*way == CtWay::Reply) == packet.is_reply,
+        // What is judged is to hold from now on, not for a while.
+        Field::NotBefore(_) => true,
         Field::MidStream(protocol) => packet.state == ConnState::New && !opens(ip?, *protocol)?,
         Field::ConnectionsAbove(limit) => is_tracked(packet) && packet.connections > *limit,
         Field::IpSet(name, ends) => members.ipset_contains(name, ends, ip?),

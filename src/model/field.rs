@@ -188,6 +188,8 @@ pub enum Field {
     /// The packet is the first that conntrack sees of a connection of this protocol,
     /// TCP or SCTP, and does not begin one.
     MidStream(Protocol),
+    /// It is this late, in seconds since 1970; looked at by the kernel itself.
+    NotBefore(u64),
     /// More connections than this have the packet's source address.
     ConnectionsAbove(u32),
     /// The packet's ends are in a set of the operator's (ipset(8)).

@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::Chain;
+use super::chain::{Chain, Line};
 use super::name::Name;
-use crate::model::{SetName, Wall};
+use crate::model::{Field, Layer, Match, SetName, Wall};
 use crate::net::{Direction, IfName};
 
 /// What is to stand around one port.
@@ -26,6 +26,24 @@ impl PortPlan {
         let mut chains: Vec<Chain> = walls.iter().map(|wall| Chain::of_port(&ifname, wall)).collect();
         chains.sort_by_key(|chain| (chain.layer, chain.direction));
         Self { ifname, chains, members }
+    }
+
+    /// The same, with connections that nobody saw begin let go on until `time`, in
+    /// seconds since 1970.
+    pub fn picking_up_until(mut self, time: u64) -> Self {
+        self.each_of_connections(|line| line.matches.insert(0, Match::is(Field::NotBefore(time))));
+        self
+    }
+
+    /// The same, with none of them let go on.
+    pub fn picking_up_nothing(mut self) -> Self {
+        self.each_of_connections(|line| line.matches.retain(|part| !matches!(part.field, Field::NotBefore(_))));
+        self
+    }
+
+    fn each_of_connections(&mut self, change: impl FnMut(&mut Line)) {
+        let chains = self.chains.iter_mut().filter(|chain| chain.layer == Layer::Connection);
+        chains.flat_map(|chain| &mut chain.lines).for_each(change);
     }
 
     /// The chain through which packets of `direction` enter.

@@ -147,6 +147,7 @@ impl Host {
     /// Remembers guests that run, and forgets those whose ports are gone.
     pub(super) fn adopt(&mut self, running: &[Domain], links: &Links) -> Result<(), Error> {
         for domain in running.iter().filter(|domain| is_here(domain, links)) {
+            self.let_settle(domain)?;
             self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;
         }
         let known: BTreeSet<_> = running.iter().map(|domain| &domain.uuid).collect();

@@ -64,6 +64,7 @@ impl Host {
         let ended = self.no_others(name, &old)?;
         self.concern(Concerned { ended, ..Concerned::default() })?;
         self.state.set_addresses_at(name, None).map_err(Error::io("the addresses of a port cannot be forgotten"))?;
+        self.state.set_settles_until(name, None).map_err(Error::io("the records of a port"))?;
         self.state.set_translations(name, &Default::default()).map_err(Error::io("the translations of a port"))
     }
 

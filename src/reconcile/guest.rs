@@ -65,14 +65,16 @@ impl Host {
         let policy = self.policy()?;
         let _lock = self.locked()?;
         let links = self.links()?;
-        let desired = desired(&policy, &self.surroundings, domain, &links)?;
+        let mut desired = desired(&policy, &self.surroundings, domain, &links)?;
         let engine = self.engine(policy.engine)?;
         let base = base::base(&policy, &links, self.capabilities().bridge_names);
         // Before anything is recorded or changed, or every other guest would wait for this one.
         desired.sayable(engine.as_ref(), &base)?;
-        if arrival == Arrival::Fresh {
-            self.concern_arrival(&domain.uuid, &desired)?;
+        match arrival {
+            Arrival::Fresh => self.concern_arrival(&domain.uuid, &desired)?,
+            Arrival::Running => self.let_settle(domain)?,
         }
+        desired.ports = desired.ports.into_iter().map(|port| self.as_it_settles(port)).collect();
         let wanted = Wanted { domain, desired: &desired, base: &base, policy: &policy };
         let guarded = self.guard_as(&wanted, engine.as_ref());
         if guarded.is_ok() {

@@ -18,6 +18,7 @@ mod heal;
 mod nat;
 mod port;
 mod query;
+mod settle;
 mod verify;
 mod whole;
 

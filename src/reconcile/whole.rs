@@ -66,6 +66,7 @@ impl Host {
                 }
             };
             for port in of_guest {
+                let port = self.as_it_settles(port);
                 self.place(&mut ports, port);
             }
         }

@@ -16,6 +16,7 @@ use crate::net::IfName;
 
 const ADDRESSES: &str = "addresses";
 const TRANSLATIONS: &str = "nat";
+const SETTLING: &str = "settling";
 
 /// The addresses of a port's guest there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,28 @@ impl State {
     /// The file cannot be written or removed.
     pub fn set_translations(&self, port: &IfName, translations: &Translations) -> io::Result<()> {
         set(&self.file_in(TRANSLATIONS, port), (!translations.is_empty()).then_some(translations))
+    }
+
+    /// Until when connections at a port are let go on that nobody saw begin, in seconds
+    /// since 1970.
+    pub fn settles_until(&self, port: &IfName) -> Option<u64> {
+        read(&self.file_in(SETTLING, port))
+    }
+
+    /// Remembers it, or that none are.
+    ///
+    /// # Errors
+    /// The file cannot be written or removed.
+    pub fn set_settles_until(&self, port: &IfName, time: Option<u64>) -> io::Result<()> {
+        set(&self.file_in(SETTLING, port), time.as_ref())
+    }
+
+    /// The ports of which that is known.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn settling(&self) -> io::Result<BTreeMap<IfName, u64>> {
+        self.all_in(SETTLING)
     }
 
     /// The translations that were applied last.

@@ -13,6 +13,7 @@
 //! ├── members/SET/ADDRESS/IFNAME        who adds which address to which set
 //! ├── addresses/IFNAME.json             the addresses of the port's guest
 //! ├── nat/IFNAME.json                   floating IPs and forwards that lead to the port
+//! ├── settling/IFNAME.json              until when unknown connections go on there
 //! ├── nat.json                          all of them, as they were applied
 //! ├── concerned.json                    flows that are yet to be looked at
 //! ├── arriving/UUID                     guests that come with connections of their own

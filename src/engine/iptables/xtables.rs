@@ -1,5 +1,7 @@
 //! Chains and rules as iptables and ip6tables say them.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use crate::engine::text::{comment, join};
 use crate::engine::{ChainText, EngineKind, Inexpressible, Table};
 use crate::facts::policy::{Marks, MidStream};
@@ -157,12 +159,20 @@ fn condition_text(condition: &Match, line: &Line) -> Result<String, Inexpressibl
         Field::CtWay(way) => format!("-m conntrack {not}--ctdir {}", ct_way(*way)),
         Field::MidStream(protocol) if condition.sense == Sense::Is => mid_stream(*protocol).to_owned(),
         Field::MidStream(_) => return inexpressible("a negated mid-stream packet", line),
+        Field::NotBefore(time) if condition.sense == Sense::Is => format!("-m time --datestart {}", date(*time)),
+        Field::NotBefore(_) => return inexpressible("a negated time", line),
         Field::ConnectionsAbove(limit) => format!("-m connlimit {not}--connlimit-above {limit}"),
         Field::IpSet(name, ends) => format!("-m set {not}--match-set {name} {}", set_ends(ends)),
         Field::SourceIn(_) => return inexpressible("a source group", line),
         Field::DestinationIn(_) => return inexpressible("a negated group", line),
         _ => return inexpressible("a field of the frame", line),
     })
+}
+
+/// In UTC, as xt_time takes it for without another word.
+fn date(time: u64) -> String {
+    let time = UNIX_EPOCH + Duration::from_secs(time);
+    humantime::format_rfc3339_seconds(time).to_string().trim_end_matches('Z').to_owned()
 }
 
 fn mid_stream(protocol: Protocol) -> &'static str {

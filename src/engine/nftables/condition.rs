@@ -73,6 +73,8 @@ pub(super) fn print(condition: &Match, scope: Scope) -> Result<String, &'static 
         Field::CtWay(CtWay::Reply) => format!("ct direction {is}reply"),
         Field::MidStream(protocol) if condition.sense == Sense::Is => mid_stream(*protocol).to_owned(),
         Field::MidStream(_) => return Err("a negated mid-stream packet"),
+        Field::NotBefore(time) if condition.sense == Sense::Is => format!("meta time >= {time}"),
+        Field::NotBefore(_) => return Err("a negated time"),
         Field::ConnectionsAbove(_) => return Err("connlimit-above in a rule about no family"),
         Field::IpSet(..) => return Err("a set of ipset"),
         arp => return arp_field(arp, is),

@@ -104,8 +104,8 @@ impl Host {
             if victims.is_empty() {
                 break;
             }
-            let doomed: Vec<_> = victims.iter().map(|(flow, _)| *flow).collect();
-            conntrack.delete(&doomed).map_err(Error::io("connections cannot be deleted"))?;
+            self.end_settling(&victims)?;
+            delete(&mut conntrack, &victims)?;
             revocation.killed.extend(victims);
         }
         revocation.milliseconds = begun.elapsed().as_secs_f64() * 1e3;
@@ -124,6 +124,11 @@ impl Host {
         let _ = self.state.add_event(&revocation.event());
         self.revocations.push(revocation);
     }
+}
+
+fn delete(conntrack: &mut Conntrack, doomed: &[(Flow, String)]) -> Result<(), Error> {
+    let flows: Vec<_> = doomed.iter().map(|(flow, _)| *flow).collect();
+    conntrack.delete(&flows).map(drop).map_err(Error::io("connections cannot be deleted"))
 }
 
 /// What a kernel without connection tracking cannot tell.

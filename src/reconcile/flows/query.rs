@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Cut, Judge, Judgement, LOOKS, NO_CONNTRACK, Revocation, ZONE};
+use super::{Cut, Judge, Judgement, LOOKS, NO_CONNTRACK, Revocation, ZONE, delete};
 use crate::facts::domain::Uuid;
 use crate::kernel::Conntrack;
-use crate::model::NatTable;
+use crate::model::{MID_STREAM, NatTable};
 use crate::net::{Family, Flow, Tuple};
 use crate::reconcile::{Error, Host};
 use crate::state::Concerned;
@@ -60,7 +60,9 @@ impl Host {
         Ok(all.filter(|view| !view.guests.is_empty() || view.judgement != Judgement::Foreign).collect())
     }
 
-    /// Cuts the connections of a selection, whatever the rules say of them.
+    /// Cuts the connections of a selection, whatever the rules say of them. What has no
+    /// beginning that could be told may begin again at once, as the rules let it; only
+    /// others count as alive.
     ///
     /// # Errors
     /// The kernel does not tell, or does not delete them.
@@ -69,14 +71,17 @@ impl Host {
         let begun = Instant::now();
         let mut conntrack = Conntrack::open().map_err(Error::io(NO_CONNTRACK))?;
         let mut revocation = Revocation::default();
-        for _ in 0..LOOKS {
-            let doomed = self.selected(&mut conntrack, selection)?;
+        for look in 0..LOOKS {
+            let mut doomed = self.selected(&mut conntrack, selection)?;
+            doomed.retain(|flow| look == 0 || MID_STREAM.contains(&flow.original.protocol));
             revocation.alive = doomed.len();
             if doomed.is_empty() {
                 break;
             }
-            conntrack.delete(&doomed).map_err(Error::io("connections cannot be deleted"))?;
-            revocation.killed.extend(doomed.into_iter().map(|flow| (flow, "as was asked for".to_owned())));
+            let doomed: Vec<_> = doomed.into_iter().map(|flow| (flow, "as was asked for".to_owned())).collect();
+            self.end_settling(&doomed)?;
+            delete(&mut conntrack, &doomed)?;
+            revocation.killed.extend(doomed);
         }
         revocation.milliseconds = begun.elapsed().as_secs_f64() * 1e3;
         self.note_revocation(revocation.clone());

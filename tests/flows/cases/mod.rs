@@ -1,5 +1,6 @@
 //! What is tried, each case named after the hole it closes.
 
+mod arrive;
 mod bare;
 mod disassociate;
 mod kill;
@@ -23,6 +24,8 @@ pub const ALL: &[Case] = &[
     case("an-association-taken-out-of-the-policy-kills-what-went-over-it", disassociate::by_policy),
     case("what-is-cut-off-is-seen-to-be", bare::cut),
     case("a-stopped-guest-takes-its-connections-with-it", kill::stopped),
+    case("one-that-ran-already-keeps-what-it-has", arrive::adopted),
+    case("one-that-begins-has-nothing-to-keep", arrive::fresh),
     case("a-forwarded-port-leads-to-its-guest", lead::forwards),
     case("a-floating-ip-follows-its-guests-address", lead::moved),
     case("a-floating-ip-is-the-same-to-everybody", lead::hairpin),

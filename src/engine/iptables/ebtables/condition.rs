@@ -58,6 +58,7 @@ fn texts(condition: &Match, line: &Line, marks: Marks) -> Result<Vec<String>, In
             format!("{ip}-proto {} --mark {:#x}/{:#x}", protocol.0, marks.mid_stream(), marks.connection())
         }
         Field::MidStream(_) => return inexpressible("a negated mid-stream packet", line),
+        Field::NotBefore(_) => return inexpressible("a time", line),
         Field::TcpFlags { .. } => return inexpressible("TCP flags of what goes to a guest", line),
         Field::TcpOption(_) => return inexpressible("a TCP option of what goes to a guest", line),
         Field::ConnectionsAbove(_) => return inexpressible("connlimit-above for what goes to a guest", line),

@@ -109,7 +109,14 @@ pub(super) fn is_here(layer: Layer, direction: Direction) -> bool {
 
 /// A line is one rule for each way in which its conditions can hold, and three if
 /// it asks for a group's member: a chain cannot answer but by a bit of the mark.
+///
+/// ebtables knows no time. What is to be dropped later is not looked at here: a packet
+/// to the guest still has to be one that the rules let begin, and mangle, where the
+/// guest's own go by, can tell the time.
 fn print(line: &Line, marks: Marks) -> Result<Vec<String>, Inexpressible> {
+    if line.matches.iter().any(|condition| matches!(condition.field, Field::NotBefore(_))) {
+        return Ok(Vec::new());
+    }
     let act = act(line, marks)?;
     let ways = ways(&condition::alternatives(line, marks)?);
     let head = [Some(scope(line.scope)), condition::arp_layout(line).map(str::to_owned)];
