@@ -3,6 +3,7 @@
 mod deaths;
 mod filters;
 mod firewalld;
+mod floating;
 mod idle;
 mod legacy;
 mod life;
@@ -32,6 +33,7 @@ pub const ALL: &[Case] = &[
     case("closed-ports-that-somebody-opens-are-closed-again", unable::opened),
     case("a-changed-policy-needs-no-command", policy::followed),
     case("a-broken-policy-changes-nothing-and-says-why", policy::broken),
+    case("a-floating-ip-that-somebody-takes-away-comes-back", floating::back),
     case("a-lease-opens-the-guest-that-waits-for-it", filters::lease),
     case("a-changed-filter-needs-no-command", filters::changed),
     case("a-start-puts-back-what-was-flushed-before", life::start),

@@ -106,3 +106,25 @@ pub fn left(bench: &mut Bench) {
     scene.sessions.assert_unharmed("the others", &watch);
     bench.assert_in_order();
 }
+
+/// Somebody flushes everything, and the world gets in where no rule lets it; with the
+/// rules back that is over, and what they let in has not noticed.
+pub fn flushed(bench: &mut Bench) {
+    let scene = Scene::open(bench);
+    let ([guest, _], outside) = (&scene.stations, &scene.world.outside);
+    let [mut within, mut beyond]: [Vec<Batch>; 2] = Default::default();
+    for family in FAMILIES {
+        let way = Way::new(outside, guest, guest.address(family), policy::OPEN);
+        within.push(scene.sessions.open(Protocol::TCP, &way, FEW));
+    }
+    crate::stage::kernel::flush();
+    for family in FAMILIES {
+        let way = Way::new(outside, guest, guest.address(family), 6000);
+        beyond.push(scene.sessions.open(Protocol::TCP, &way, FEW));
+    }
+    let watch = scene.sessions.watch(&within);
+    let done = scene.operator.go(&["apply"]);
+    scene.sessions.assert_cut("those that no rule lets in", &beyond, done.begin, LONGER);
+    scene.sessions.assert_unharmed("those from before", &watch);
+    bench.assert_in_order();
+}
