@@ -26,7 +26,7 @@ is_apart() {
 }
 
 outside() { nsenter --net="/proc/$outside_pid/ns/net" -- "$@"; }
-outside_reaches() { outside timeout 3 bash -c "$fetch" - "$1" "$2"; }
+outside_reaches() { outside timeout $((2 + ${LAB_SLOW:-1})) bash -c "$fetch" - "$1" "$2"; }
 eth0_has() { ip -brief address show dev eth0 | grep -F " $1/"; }
 
 # What each end of a connection runs: says its name five times a second, and keeps
