@@ -34,8 +34,8 @@ pub struct Flows {
 /// What to do about them.
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List them, each with the rule that admits it today. Exits with 1 if there is
-    /// one that no rule admits.
+    /// List them, each with the rule that admits it today. Exits with 1 if one was
+    /// answered that no rule admits.
     List {
         /// Only those of this guest, by name or UUID.
         guest: Option<String>,
@@ -80,6 +80,8 @@ struct Shown {
     reply: String,
     /// The guests at its ends.
     guests: Vec<String>,
+    /// Whether it was answered; what is dropped at a guest's port is tracked, too.
+    answered: bool,
     /// Whether the rules of today would let it begin.
     admitted: bool,
     /// By which rules, or why not.
@@ -110,7 +112,8 @@ impl Flows {
         let is_wanted =
             |view: &FlowView| wanted.is_none_or(|wanted| view.guests.iter().any(|(uuid, _)| *uuid == wanted));
         let flows: Vec<_> = host.flows()?.into_iter().filter(is_wanted).map(Shown::from).collect();
-        let exit = if flows.iter().all(|flow| flow.admitted) { Exit::Good } else { Exit::Found };
+        let exposed = flows.iter().any(|flow| flow.answered && !flow.admitted);
+        let exit = if exposed { Exit::Found } else { Exit::Good };
         let text = if self.json { json(&flows)? } else { text(&flows) };
         Ok(Report { exit, ..Report::good(text) })
     }
@@ -160,6 +163,7 @@ impl From<FlowView> for Shown {
             original: view.flow.original.to_string(),
             reply: view.flow.reply.to_string(),
             guests: view.guests.into_iter().map(|(_, name)| name).collect(),
+            answered: view.flow.answered,
             admitted,
             rules,
         }
@@ -168,7 +172,12 @@ impl From<FlowView> for Shown {
 
 fn text(flows: &[Shown]) -> String {
     let row = |flow: &Shown| {
-        let state = if flow.admitted { "admitted" } else { "NOT ADMITTED" };
+        let state = match (flow.admitted, flow.answered) {
+            (true, true) => "admitted",
+            (true, false) => "admitted, no answer yet",
+            (false, true) => "NOT ADMITTED",
+            (false, false) => "not admitted, no answer",
+        };
         let guests: Vec<_> = flow.guests.iter().map(|name| format!("{name:?}")).collect();
         [guests.join(" "), flow.original.clone(), state.to_owned(), flow.rules.join("; ")]
     };

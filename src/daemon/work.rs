@@ -252,8 +252,10 @@ impl Worker {
     /// Ports and addresses that came or went change what is to stand; most of what is
     /// told of interfaces does not.
     fn look_at_network(&mut self, now: Instant) {
-        match Network::of(&self.host()) {
-            Ok(network) if network == self.network => {}
+        let host = self.host();
+        match Network::of(&host) {
+            // One that was put there and taken again in between is not known otherwise.
+            Ok(network) if network == self.network && host.bears_floating(&network.addresses) => {}
             Ok(network) => {
                 self.network = network;
                 self.wanted.look_now(now);

@@ -115,7 +115,7 @@ mod tests {
         let [client, floating, fixed] = ["198.51.100.7", "203.0.113.10", "10.0.0.5"].map(|text| text.parse().unwrap());
         let original = Tuple { source: client, destination: floating, protocol, detail: detail[0] };
         let reply = Tuple { source: fixed, destination: client, protocol, detail: detail[1] };
-        Flow { zone: 0, id: 1, original, reply, master: None }
+        Flow { zone: 0, id: 1, original, reply, master: None, answered: true }
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub struct Flow {
     pub reply: Tuple,
     /// The original way of the connection that announced this one, as FTP does.
     pub master: Option<Tuple>,
+    /// Whether an answer was seen; what is dropped behind conntrack gets none.
+    pub answered: bool,
 }
 
 impl Flow {

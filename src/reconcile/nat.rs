@@ -165,6 +165,11 @@ impl Host {
         Ok(drifts)
     }
 
+    /// Whether the floating IPs that were put on interfaces are there.
+    pub fn bears_floating(&self, addresses: &Addresses) -> bool {
+        self.floating_records.put().iter().all(|put| stands(put, addresses))
+    }
+
     /// Takes the addresses away that lead nowhere any more.
     fn withdraw(&mut self, wanted: &NatTable) -> Result<(), Error> {
         let mut put = self.floating_records.put();

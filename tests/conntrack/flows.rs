@@ -36,7 +36,14 @@ pub fn plain(source: IpAddr, destination: IpAddr, spoken: Spoken) -> Flow {
 /// A connection of these ends, source first, whose answers have those.
 pub fn translated(original: [IpAddr; 2], reply: [IpAddr; 2], (protocol, details): Spoken) -> Flow {
     let tuple = |[source, destination]: [IpAddr; 2], detail| Tuple { source, destination, protocol, detail };
-    Flow { zone: 0, id: 0, original: tuple(original, details[0]), reply: tuple(reply, details[1]), master: None }
+    Flow {
+        zone: 0,
+        id: 0,
+        original: tuple(original, details[0]),
+        reply: tuple(reply, details[1]),
+        master: None,
+        answered: true,
+    }
 }
 
 /// The `number`th connection of other people, UDP or TCP.

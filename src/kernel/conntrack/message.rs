@@ -22,6 +22,7 @@ const NFPROTO_IPV6: u8 = 10;
 
 const TUPLE_ORIGINAL: u16 = 1;
 const TUPLE_REPLY: u16 = 2;
+const STATUS: u16 = 3;
 const ID: u16 = 12;
 const TUPLE_MASTER: u16 = 14;
 const ZONE: u16 = 18;
@@ -39,6 +40,8 @@ const DESTINATION_PORT: u16 = 3;
 /// Identifier, type and code of ICMP and of ICMPv6.
 const ICMP: [u16; 3] = [4, 5, 6];
 const ICMPV6: [u16; 3] = [7, 8, 9];
+/// `IPS_SEEN_REPLY` (linux/netfilter/nf_conntrack_common.h)
+const SEEN_REPLY: u32 = 1 << 1;
 const FILTER_ORIGINAL: u16 = 1;
 const FILTER_REPLY: u16 = 2;
 /// `CTA_FILTER_F_CTA_IP_SRC`, `CTA_FILTER_F_CTA_IP_DST` (net/netfilter/nf_internals.h)
@@ -148,6 +151,9 @@ pub(super) fn flow(kind: u16, body: &[u8]) -> Option<Flow> {
         original: tuple(original)?,
         reply: tuple(reply)?,
         master,
+        answered: attribute(body, STATUS).and_then(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)))?
+            & SEEN_REPLY
+            != 0,
     })
 }
 
@@ -201,7 +207,7 @@ mod tests {
         let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
         let original = Tuple { source, destination, protocol, detail };
         let reply = Tuple { source: destination, destination: source, ..original };
-        Flow { zone: 7, id: 0x0102_0304, original, reply, master: Some(original) }
+        Flow { zone: 7, id: 0x0102_0304, original, reply, master: Some(original), answered: true }
     }
 
     fn samples() -> Vec<Flow> {
@@ -220,6 +226,7 @@ mod tests {
         let request = request.nested(TUPLE_ORIGINAL, |request| tuple_attributes(request, &flow.original));
         let request = request.nested(TUPLE_REPLY, |request| tuple_attributes(request, &flow.reply));
         let request = request.raw(ID, &flow.id.to_be_bytes()).raw(ZONE, &flow.zone.to_be_bytes());
+        let request = request.raw(STATUS, &SEEN_REPLY.to_be_bytes());
         request.nested(TUPLE_MASTER, |request| tuple_attributes(request, &flow.original))
     }
 

@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn flow(original: Tuple, reply: Tuple) -> Flow {
-        Flow { zone: 0, id: 1, original, reply, master: None }
+        Flow { zone: 0, id: 1, original, reply, master: None, answered: true }
     }
 
     const CLIENT: &str = "198.51.100.7";

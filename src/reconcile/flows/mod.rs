@@ -37,7 +37,7 @@ const MOST_ENDS: usize = 8;
 pub struct Revocation {
     /// Each that was, and why.
     pub killed: Vec<(Flow, String)>,
-    /// How many of the kind were found alive by the last look.
+    /// How many that are answered were found by the last look.
     pub alive: usize,
     /// How long it took, in milliseconds.
     pub milliseconds: f64,
@@ -100,12 +100,16 @@ impl Host {
         for _ in 0..LOOKS {
             let flows = cut.look(&mut conntrack).map_err(Error::io(NO_CONNTRACK))?;
             let victims = cut.victims(&flows, judge.as_mut());
-            revocation.alive = victims.len();
+            // What nobody answers is not alive, and goes on being tried.
+            revocation.alive = victims.iter().filter(|(flow, _)| flow.answered).count();
             if victims.is_empty() {
                 break;
             }
             self.end_settling(&victims)?;
             delete(&mut conntrack, &victims)?;
+            if revocation.alive == 0 && !revocation.killed.is_empty() {
+                break;
+            }
             revocation.killed.extend(victims);
         }
         revocation.milliseconds = begun.elapsed().as_secs_f64() * 1e3;
@@ -217,5 +221,5 @@ fn root(flow: &Flow, known: &BTreeMap<Tuple, &Flow>, table: &NatTable) -> Flow {
 /// One that has ended by itself: led as it would be today, for nobody knows more.
 fn ended(original: Tuple, table: &NatTable) -> Flow {
     let source = table.leads_to(original.destination).unwrap_or(original.destination);
-    Flow { zone: ZONE, id: 0, original, reply: Tuple { source, ..original.turned() }, master: None }
+    Flow { zone: ZONE, id: 0, original, reply: Tuple { source, ..original.turned() }, master: None, answered: true }
 }
