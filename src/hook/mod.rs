@@ -6,11 +6,11 @@
 //!
 //! | operation | does | exit |
 //! | --- | --- | --- |
-//! | prepare, migrate, restore | resolves the policy | ≠ 0 stops it |
+//! | prepare, migrate, restore | resolves the policy; notes who comes with connections | ≠ 0 stops it |
 //! | start | applies, reads back; puts back what the policy preserves of others | ≠ 0 stops it |
 //! | started | looks, puts back, if need be the last good rules | ≠ 0 only if a port has no rules; it is closed then |
 //! | reconnect, attach | the same; failing that the last good rules or none at all get through | 0: anything else kills a running guest |
-//! | stopped, release | takes away | 0 |
+//! | stopped, release | takes away, and cuts the guest's connections | 0 |
 
 mod input;
 mod operation;

@@ -141,6 +141,9 @@ impl Host {
         self.forget_translations()?;
         self.forget_ports(&BTreeSet::new())?;
         self.state.forget_members().map_err(Error::io("the groups' members cannot be forgotten"))?;
+        // Without rules there are none that do not admit what is open.
+        self.concerned = Concerned::default();
+        self.state.set_concerned(&self.concerned).map_err(Error::io("flows to look at cannot be forgotten"))?;
         self.state.set_base(None).map_err(Error::io("the base's record cannot be removed"))
     }
 

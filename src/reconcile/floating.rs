@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use crate::engine::Engine;
 use crate::facts::policy::{FloatingIp, Policy};
 use crate::facts::{FactError, Place, Placed};
 use crate::model::Floating;
 use crate::net::{Flow, IfName};
-use crate::plan::Base;
-use crate::state::{Association, FloatingRecords};
+use crate::state::{Association, BaseRecord, FloatingRecords};
 
 use super::flows::Selection;
 use super::{Error, Host};
@@ -180,15 +178,16 @@ impl Host {
     /// Brings translations alone into the kernel, beside rules that stand, and cuts
     /// what went by others.
     fn settle_floating(&mut self, policy: Option<&Policy>) -> Result<(), Error> {
-        let (engine, base) = self.applied()?;
-        let settled = self.settle_nat(engine.as_ref(), &base, policy);
+        // Without rules there is no port to lead to; they come with the first guest.
+        let settled = match self.state.base() {
+            Some(BaseRecord { engine, base, .. }) => {
+                let engine = self.engine_of(engine);
+                self.settle_nat(engine.as_ref(), &base, policy)
+            }
+            None => self.forget_translations(),
+        };
         self.cut(policy);
         settled
-    }
-
-    fn applied(&mut self) -> Result<(Box<dyn Engine>, Base), Error> {
-        let record = self.state.base().ok_or_else(|| Error::NotApplied("nothing was applied yet".to_owned()))?;
-        Ok((self.engine_of(record.engine), record.base))
     }
 }
 

@@ -14,6 +14,9 @@ use crate::reconcile::{Error, Host};
 use crate::state::Concerned;
 use crate::state::events::{Event, Kind};
 
+/// So many connections of an event are named, which is some hundred kilobytes.
+const MOST_NAMED: usize = 5000;
+
 /// A flow, whose it is, and what the rules of today say of it.
 #[derive(Debug, Clone)]
 pub struct FlowView {
@@ -144,14 +147,15 @@ impl Revocation {
     pub fn lines(&self, most: usize) -> Vec<String> {
         let each = self.killed.iter().take(most).map(|(flow, why)| format!("cut {}: {why}", flow.original));
         let more = self.killed.len().saturating_sub(most);
-        let more = (more > 0).then(|| format!("cut {more} more; virt-guard events --json names them all"));
+        let more = (more > 0).then(|| format!("cut {more} more; virt-guard events --json names them"));
         [self.to_string()].into_iter().chain(each).chain(more).collect()
     }
 
     /// The evidence: which connections, why, and that they are gone.
     pub fn event(&self) -> Event {
         let mut event = Event::now(Kind::Revoked, self.to_string());
-        event.flows = self.killed.iter().map(|(flow, why)| format!("{}: {why}", flow.original)).collect();
+        let each = self.killed.iter().take(MOST_NAMED);
+        event.flows = each.map(|(flow, why)| format!("{}: {why}", flow.original)).collect();
         event.milliseconds = Some((self.milliseconds * 1e3).round() / 1e3);
         event
     }
