@@ -4,25 +4,27 @@
 //! A connection is judged by its first packet, as that packet is seen at the port of
 //! each guest that it has to do with: `evaluate` decides, as for any packet.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::evaluate::{Decision, Members, evaluate_walls};
+use super::field::Field;
 use super::packet::{ConnState, Head, IcmpMessage, IpPacket, Packet, Payload, Transport};
-use super::rule::Wall;
+use super::rule::{Verdict, Wall};
 use crate::net::{Detail, Direction, Flow, Mac, Tuple};
 
 /// The sender's MAC address where nobody knows it: one of no station in particular.
 const SOME_STATION: Mac = Mac::new([0x02, 0, 0, 0, 0, 0x01]);
 
 /// A guest at one end of a flow.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FlowEnd<'a> {
     /// Whether the flow begins there or leads there.
     pub direction: Direction,
     /// The guest's MAC address.
     pub mac: Mac,
     /// Its walls; and the host's, if the flow leads from it to the host.
-    pub walls: &'a [Wall],
+    pub walls: Vec<&'a Wall>,
 }
 
 /// Whether packets that a bridge forwards have their source translated before or
@@ -49,21 +51,55 @@ pub fn received(flow: &Flow, seen: SourceSeen) -> Tuple {
     }
 }
 
-/// What the walls at `end` say of a connection that begins with `first`.
-pub fn admission(end: &FlowEnd<'_>, members: &Members, first: &Tuple) -> Decision {
+/// What the walls at `end` say of a connection that begins with `first`; nothing if they
+/// would drop it and look at what conntrack does not keep of it.
+///
+/// The other station's MAC address is not kept either: any will do of those that a rule
+/// asks for.
+pub fn admission(end: &FlowEnd<'_>, members: &Members, first: &Tuple) -> Option<Decision> {
+    let walls = || end.walls.iter().copied().filter(|wall| wall.direction == end.direction);
+    let decide = |other| evaluate_walls(walls(), members, &packet(end, other, first));
+    let mut decision = decide(SOME_STATION);
+    for station in stations(walls(), end.direction) {
+        if decision.verdict == Verdict::Accept {
+            break;
+        }
+        decision = decide(station);
+    }
+    let is_unknown =
+        || fields(walls()).any(|field| matches!(field, Field::IpSet(..) | Field::Dscp(_) | Field::TcpOption(_)));
+    (decision.verdict == Verdict::Accept || !is_unknown()).then_some(decision)
+}
+
+fn packet(end: &FlowEnd<'_>, other: Mac, first: &Tuple) -> Packet {
     let (source_mac, destination_mac) = match end.direction {
-        Direction::Out => (end.mac, SOME_STATION),
-        Direction::In => (SOME_STATION, end.mac),
+        Direction::Out => (end.mac, other),
+        Direction::In => (other, end.mac),
     };
-    let packet = Packet {
+    Packet {
         source_mac,
         destination_mac,
         payload: Payload::Ip(ip(first)),
         state: ConnState::New,
         is_reply: false,
         connections: 1,
-    };
-    evaluate_walls(end.walls.iter().filter(|wall| wall.direction == end.direction), members, &packet)
+    }
+}
+
+/// The MAC addresses of others that the rules ask for.
+fn stations<'a>(walls: impl Iterator<Item = &'a Wall>, direction: Direction) -> BTreeSet<Mac> {
+    let asked = fields(walls).filter_map(|field| match (field, direction) {
+        (Field::SourceMac(pattern), Direction::In) | (Field::DestinationMac(pattern), Direction::Out) => {
+            Some(pattern.address())
+        }
+        _ => None,
+    });
+    asked.collect()
+}
+
+fn fields<'a>(walls: impl Iterator<Item = &'a Wall>) -> impl Iterator<Item = &'a Field> {
+    let rules = walls.flat_map(|wall| wall.rules.iter().chain(wall.branches.iter().flat_map(|branch| &branch.rules)));
+    rules.flat_map(|rule| &rule.matches).map(|condition| &condition.field)
 }
 
 fn ip(tuple: &Tuple) -> IpPacket {
@@ -109,6 +145,7 @@ fn asked(family_of: IpAddr, answer: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::rule::{Layer, Origin, Rule, Scope};
     use crate::net::Protocol;
 
     fn flow(detail: [Detail; 2], protocol: Protocol) -> Flow {
@@ -125,6 +162,35 @@ mod tests {
         let first = received(&flow, SourceSeen::Translated);
         assert_eq!(first.to_string(), "tcp 198.51.100.7:40000 > 10.0.0.5:80");
         assert_eq!(received(&flow, SourceSeen::Original), first);
+    }
+
+    fn decided(asked: Field) -> Option<Verdict> {
+        let origin = Origin::built_in("a filter");
+        let wall = Wall {
+            layer: Layer::Ethernet,
+            direction: Direction::Out,
+            rules: vec![Rule::new(Scope::Any, [asked], Verdict::Accept, &origin)],
+            branches: Vec::new(),
+            otherwise: Verdict::Drop,
+            otherwise_origin: origin,
+        };
+        let end = FlowEnd { direction: Direction::Out, mac: Mac::new([2, 0, 0, 0, 0, 9]), walls: vec![&wall] };
+        let first = flow([Detail::Nothing; 2], Protocol(47)).original;
+        admission(&end, &Members::default(), &first).map(|decision| decision.verdict)
+    }
+
+    #[test]
+    fn a_filter_that_lets_its_gateway_alone_in_and_out_cuts_nothing() {
+        let gateway = Mac::new([2, 0, 0, 0, 0, 0xfe]);
+        assert_eq!(decided(Field::DestinationMac(gateway.into())), Some(Verdict::Accept));
+        assert_eq!(decided(Field::SourceMac(gateway.into())), Some(Verdict::Drop));
+    }
+
+    #[test]
+    fn what_conntrack_does_not_keep_is_not_judged_by() {
+        assert_eq!(decided(Field::Dscp(46)), None);
+        assert_eq!(decided(Field::IpSet("few".to_owned(), Vec::new())), None);
+        assert_eq!(decided(Field::Protocol(Protocol::TCP)), Some(Verdict::Drop));
     }
 
     #[test]

@@ -48,13 +48,17 @@ impl Host {
 
     fn concerned_at(&self, port: &DesiredPort) -> Result<Concerned, Error> {
         let name = &port.plan.ifname;
-        let mut concerned = Concerned::default();
-        match self.state.addresses_at(name) {
-            Some(old) if old.guest != port.guest.uuid => concerned.ended = self.no_others(name, &old)?,
-            Some(old) => concerned.judged.extend(old.addresses),
-            None => {}
+        let now: BTreeSet<IpAddr> = port.ends.iter().flat_map(|ends| ends.addresses.iter().copied()).collect();
+        let mut concerned = Concerned { judged: now.clone(), ..Concerned::default() };
+        let Some(mut old) = self.state.addresses_at(name) else { return Ok(concerned) };
+        if old.guest == port.guest.uuid {
+            // What it has still, or what nobody says anything else of, may live.
+            let keeps = |address: &IpAddr| port.ends.is_none() || now.contains(address);
+            let (kept, lost) = old.addresses.into_iter().partition(keeps);
+            concerned.judged.extend::<Vec<_>>(kept);
+            old.addresses = lost;
         }
-        concerned.judged.extend(port.ends.iter().flat_map(|ends| ends.addresses.iter().copied()));
+        concerned.ended = self.no_others(name, &old)?;
         Ok(concerned)
     }
 
@@ -70,6 +74,9 @@ impl Host {
 
     /// The addresses that were at this port alone.
     fn no_others(&self, name: &IfName, old: &PortAddresses) -> Result<BTreeSet<IpAddr>, Error> {
+        if old.addresses.is_empty() {
+            return Ok(BTreeSet::new());
+        }
         let links = self.links()?;
         let all = self.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
         let others = all.into_iter().filter(|(port, _)| port != name && links.get(port).is_some());

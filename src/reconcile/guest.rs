@@ -83,6 +83,7 @@ impl Host {
                 self.problem(with_source(&error));
             }
         }
+        self.note_unassigned(&desired.policy);
         self.cut(Some(&policy));
         guarded.map(|()| desired)
     }

@@ -7,7 +7,7 @@
 use crate::engine::{Engine, NatChange, Table};
 use crate::facts::policy::{Announce, Policy};
 use crate::kernel::{Addresses, Listing, apply, enable_forwarding, put_address, read_chains, take_address};
-use crate::model::{Floating, NatTable, Translations};
+use crate::model::{Floating, GuestPolicy, NatTable, Translations};
 use crate::net::Family;
 use crate::plan::{Base, NatChain, NatMap};
 use crate::state::{Concerned, NatRecord, PutAddress};
@@ -246,6 +246,11 @@ impl Host {
     pub(super) fn forget_translations(&mut self) -> Result<(), Error> {
         self.withdraw(&NatTable::default())?;
         self.state.set_nat(&NatRecord::default()).map_err(Error::io("the translations cannot be forgotten"))
+    }
+
+    /// Notes what was to lead to a guest and cannot.
+    pub(super) fn note_unassigned(&mut self, guest: &GuestPolicy) {
+        guest.unassigned.iter().for_each(|reason| self.problem(format!("guest {:?}: {reason}", guest.id.name)));
     }
 
     /// Notes something that is wrong and keeps nobody from going on.

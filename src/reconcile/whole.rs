@@ -58,7 +58,10 @@ impl Host {
                 Basis::LastGood(reason) => Err(reason.to_owned()),
             };
             let of_guest = match found {
-                Ok(desired) => desired.ports,
+                Ok(desired) => {
+                    self.note_unassigned(&desired.policy);
+                    desired.ports
+                }
                 Err(reason) => {
                     problems.push(format!("guest {:?}: {reason}", domain.name));
                     let good = self.last_good(domain, &reason)?.into_iter();

@@ -11,7 +11,7 @@ use crate::model::{
     Decision, FlowEnd, Guarding, GuestPolicy, InterfacePolicy, Members, NatTable, SourceSeen, Translated, Verdict,
     Wall, admission, host_wall, received, resolve, sent,
 };
-use crate::net::{Direction, Flow, IfName};
+use crate::net::{Direction, Flow, IfName, Mac, Tuple};
 use crate::reconcile::{Error, Host};
 use crate::state::State;
 
@@ -31,6 +31,13 @@ pub enum Judgement {
 struct Port {
     name: IfName,
     guest: Uuid,
+}
+
+/// Whether a flow leads to this host itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ToHost {
+    Yes,
+    No,
 }
 
 /// The rules of today. Guests are resolved when a flow has to do with them.
@@ -107,8 +114,9 @@ impl<'a> Judge<'a> {
         let ends = [flow.original.source, flow.reply.source];
         let uuids: Vec<_> =
             ends.iter().filter_map(|end| self.ports.get(end)).flatten().map(|port| port.guest).collect();
-        let mut names: Vec<_> =
-            uuids.into_iter().filter_map(|uuid| Some((uuid, self.guest(uuid)?.id.name.clone()))).collect();
+        uuids.iter().for_each(|uuid| self.resolve(*uuid));
+        let name = |uuid: Uuid| Some((uuid, self.guests.get(&uuid)?.as_ref()?.id.name.clone()));
+        let mut names: Vec<_> = uuids.into_iter().filter_map(name).collect();
         names.dedup();
         names
     }
@@ -121,10 +129,11 @@ impl<'a> Judge<'a> {
             Direction::In => received(flow, self.source_seen(flow)),
         };
         let end = if direction == Direction::Out { first.source } else { first.destination };
+        let is_to_host = direction == Direction::Out && self.own.contains(flow.reply.source);
+        let to_host = if is_to_host { ToHost::Yes } else { ToHost::No };
         let mut refused = None;
         for port in self.ports.get(&end).cloned().unwrap_or_default() {
-            let to_host = direction == Direction::Out && self.own.contains(flow.reply.source);
-            let Some((name, decision)) = self.decide(&port, direction, &first, to_host) else { continue };
+            let Some((name, decision)) = self.decide(&port, direction, to_host, &first) else { continue };
             let said = format!("{name:?} {direction}: {}", decision.origin);
             match decision.verdict {
                 Verdict::Accept => return Some(Ok(said)),
@@ -134,21 +143,21 @@ impl<'a> Judge<'a> {
         refused.map(Err)
     }
 
-    /// Nothing for a guest whose rules nobody knows, or whose port has none.
+    /// Nothing for a guest whose rules nobody knows, whose port has none, or whose rules
+    /// look at more than a flow tells.
     fn decide(
         &mut self,
         port: &Port,
         direction: Direction,
-        first: &crate::net::Tuple,
-        to_host: bool,
+        to_host: ToHost,
+        first: &Tuple,
     ) -> Option<(String, Decision)> {
-        let host = to_host.then(|| self.host.clone());
-        let guest = self.guest(port.guest)?;
-        let name = guest.id.name.clone();
-        let (mac, mut walls) = walls_at(guest, &port.name)?;
-        walls.extend(host);
-        let end = FlowEnd { direction, mac, walls: &walls };
-        Some((name, admission(&end, &self.members, first)))
+        self.resolve(port.guest);
+        let guest = self.guests.get(&port.guest)?.as_ref()?;
+        let (mac, walls) = walls_at(guest, &port.name)?;
+        let host = (to_host == ToHost::Yes).then_some(&self.host);
+        let end = FlowEnd { direction, mac, walls: walls.iter().chain(host).collect() };
+        Some((guest.id.name.clone(), admission(&end, &self.members, first)?))
     }
 
     /// A bridge forwards between guests; their walls of the iptables engine stand
@@ -158,21 +167,20 @@ impl<'a> Judge<'a> {
         if bridged && self.engine == Some(EngineKind::Iptables) { SourceSeen::Original } else { SourceSeen::Translated }
     }
 
-    fn guest(&mut self, uuid: Uuid) -> Option<&GuestPolicy> {
+    fn resolve(&mut self, uuid: Uuid) {
         let (state, surroundings, policy) = (&self.state, &self.surroundings, self.policy);
-        let found = self.guests.entry(uuid).or_insert_with(|| {
+        self.guests.entry(uuid).or_insert_with(|| {
             let domain = state.guest(&uuid)?;
             resolve(policy, surroundings, &domain).ok()
         });
-        found.as_ref()
     }
 }
 
-fn walls_at(guest: &GuestPolicy, port: &IfName) -> Option<(crate::net::Mac, Vec<Wall>)> {
+fn walls_at<'a>(guest: &'a GuestPolicy, port: &IfName) -> Option<(Mac, &'a [Wall])> {
     let is_there = |interface: &&InterfacePolicy| interface.target.as_ref() == Some(port);
     let interface = guest.interfaces.iter().find(is_there)?;
     match &interface.guarding {
-        Guarding::Walls(walls) => Some((interface.mac, walls.clone())),
+        Guarding::Walls(walls) => Some((interface.mac, walls)),
         Guarding::Impossible(_) => None,
     }
 }

@@ -93,12 +93,15 @@ impl Host {
     fn cut_concerned(&mut self, policy: Option<&Policy>, concerned: &Concerned) -> Result<Concerned, Error> {
         let begun = Instant::now();
         let table = self.state.nat().table;
-        let mut judge = policy.map(|policy| Judge::new(self, policy, &table)).transpose()?;
+        let mut judge = None;
         let mut conntrack = Conntrack::open().map_err(Error::io(NO_CONNTRACK))?;
-        let mut cut = Cut { concerned, revoked: NatTable::of([&concerned.revoked]), table: &table };
+        let cut = Cut { concerned, revoked: NatTable::of([&concerned.revoked]), table: &table };
         let mut revocation = Revocation::default();
         for _ in 0..LOOKS {
             let flows = cut.look(&mut conntrack).map_err(Error::io(NO_CONNTRACK))?;
+            if judge.is_none() && !flows.is_empty() {
+                judge = policy.map(|policy| Judge::new(self, policy, &table)).transpose()?;
+            }
             let victims = cut.victims(&flows, judge.as_mut());
             // What nobody answers is not alive, and goes on being tried.
             revocation.alive = victims.iter().filter(|(flow, _)| flow.answered).count();
@@ -113,10 +116,9 @@ impl Host {
             revocation.killed.extend(victims);
         }
         revocation.milliseconds = begun.elapsed().as_secs_f64() * 1e3;
-        let is_judged = judge.is_some();
         self.note_revocation(revocation);
-        let judged = Concerned { ended: BTreeSet::new(), revoked: Default::default(), ..concerned.clone() };
-        Ok(if is_judged { Concerned::default() } else { judged })
+        let unjudged = Concerned { ended: BTreeSet::new(), revoked: Default::default(), ..concerned.clone() };
+        Ok(if policy.is_some() { Concerned::default() } else { unjudged })
     }
 
     /// The evidence, for people.
@@ -149,7 +151,7 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     /// The flows that are concerned. To look for a few ends costs less than the table.
-    fn look(&mut self, conntrack: &mut Conntrack) -> std::io::Result<Vec<Flow>> {
+    fn look(&self, conntrack: &mut Conntrack) -> std::io::Result<Vec<Flow>> {
         let ends = self.ends();
         if !self.concerned.everything && ends.len() <= MOST_ENDS {
             return conntrack.with_any(&ends, ZONE);
@@ -177,13 +179,12 @@ impl Cut<'_> {
     /// Those of `flows` that are not to live, and why.
     fn victims(&self, flows: &[Flow], mut judge: Option<&mut Judge>) -> Vec<(Flow, String)> {
         let known: BTreeMap<Tuple, &Flow> = flows.iter().map(|flow| (flow.original, flow)).collect();
-        let reason = |flow: &Flow| {
+        let mut reason = |flow: &Flow| {
             let root = root(flow, &known, self.table);
             self.obvious(flow)
                 .or_else(|| self.obvious(&root))
                 .or_else(|| judge.as_mut().and_then(|judge| judge.refusal(&root)))
         };
-        let mut reason = reason;
         flows.iter().filter_map(|flow| Some((*flow, reason(flow)?))).collect()
     }
 

@@ -103,7 +103,7 @@ impl Host {
     fn selected(&self, conntrack: &mut Conntrack, selection: &Selection) -> Result<Vec<Flow>, Error> {
         let concerned = self.concerned_by(selection)?;
         let (table, revoked) = (NatTable::default(), NatTable::of([&concerned.revoked]));
-        let mut cut = Cut { concerned: &concerned, revoked, table: &table };
+        let cut = Cut { concerned: &concerned, revoked, table: &table };
         let flows = cut.look(conntrack).map_err(Error::io(NO_CONNTRACK))?;
         let is_meant = |flow: &Flow| match selection {
             Selection::Guest(_) => true,
