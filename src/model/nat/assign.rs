@@ -53,22 +53,74 @@ fn forwarding(entry: &Forward, fixed: IpAddr) -> Forwarding {
 }
 
 /// The interface that has `fixed`, or without it the first that has an address of
-/// the family; and that address.
+/// the family; and that address. Of an interface of which no address of the family is
+/// known, `fixed` is the operator's word for it.
 fn find(
     interfaces: &mut [InterfacePolicy],
     family: Family,
     fixed: Option<IpAddr>,
 ) -> Result<(&mut InterfacePolicy, IpAddr), String> {
     let wanted = |address: &&IpAddr| Family::of(**address) == family && fixed.is_none_or(|fixed| fixed == **address);
-    for interface in interfaces {
-        if matches!(interface.guarding, Guarding::Walls(_)) {
-            if let Some(address) = interface.known.iter().find(wanted).copied() {
-                return Ok((interface, address));
-            }
+    let guarded = |interface: &InterfacePolicy| matches!(interface.guarding, Guarding::Walls(_));
+    let candidates = interfaces.iter().enumerate().filter(|(_, interface)| guarded(interface));
+    let known = |(place, interface): (usize, &InterfacePolicy)| Some((place, *interface.known.iter().find(wanted)?));
+    let found = candidates.filter_map(known).next();
+    if let Some((place, address)) = found {
+        return Ok((&mut interfaces[place], address));
+    }
+    let Some(fixed) = fixed else { return Err(format!("no {family} address is known of the guest")) };
+    let unknown = |interface: &&mut InterfacePolicy| {
+        guarded(interface) && !interface.known.iter().any(|address| Family::of(*address) == family)
+    };
+    let Some(interface) = interfaces.iter_mut().find(unknown) else {
+        return Err(format!("{fixed} is no address that the guest is known to have"));
+    };
+    interface.known.push(fixed);
+    Ok((interface, fixed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::domain::InterfaceKind;
+    use crate::model::Demand;
+
+    fn interface(known: &[&str]) -> InterfacePolicy {
+        InterfacePolicy {
+            kind: InterfaceKind::Bridge,
+            mac: "52:54:00:00:00:07".parse().unwrap(),
+            target: None,
+            addresses: Vec::new(),
+            known: known.iter().map(|text| text.parse().unwrap()).collect(),
+            translations: Default::default(),
+            groups: Vec::new(),
+            filters: Vec::new(),
+            waits_for_address: false,
+            members: Vec::new(),
+            demand: Demand::IfPossible,
+            guarding: Guarding::Walls(Vec::new()),
         }
     }
-    Err(match fixed {
-        Some(fixed) => format!("{fixed} is no address that the guest is known to have"),
-        None => format!("no {family} address is known of the guest"),
-    })
+
+    fn found(interfaces: &mut [InterfacePolicy], fixed: Option<&str>) -> Result<String, String> {
+        let fixed = fixed.map(|text| text.parse().unwrap());
+        find(interfaces, Family::V4, fixed).map(|(_, address)| address.to_string())
+    }
+
+    #[test]
+    fn the_first_interface_with_an_address_of_the_family_has_it() {
+        let mut interfaces = [interface(&["fd00::7"]), interface(&["fd00::8", "10.0.0.8"]), interface(&["10.0.0.9"])];
+        assert_eq!(found(&mut interfaces, None).as_deref(), Ok("10.0.0.8"));
+        assert_eq!(found(&mut interfaces, Some("10.0.0.9")).as_deref(), Ok("10.0.0.9"));
+    }
+
+    #[test]
+    fn the_operators_word_stands_in_for_an_address_that_nobody_knows_and_no_other() {
+        let mut known = [interface(&["10.0.0.8"])];
+        assert!(found(&mut known, Some("10.0.0.9")).unwrap_err().contains("no address that the guest"));
+        let mut unknown = [interface(&["fd00::7"])];
+        assert!(found(&mut unknown, None).unwrap_err().contains("no ipv4 address is known"));
+        assert_eq!(found(&mut unknown, Some("10.0.0.9")).as_deref(), Ok("10.0.0.9"));
+        assert_eq!(unknown[0].known.len(), 2);
+    }
 }
