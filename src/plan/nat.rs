@@ -14,11 +14,14 @@ pub enum NatChain {
     Incoming,
     /// What the host itself begins, likewise.
     Own,
+    /// What is let through to where it is led, for engines that share the table of
+    /// those who forbid it.
+    Forward,
 }
 
 impl NatChain {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Lead, Self::Leave, Self::Incoming, Self::Own];
+    pub const ALL: [Self; 5] = [Self::Lead, Self::Leave, Self::Incoming, Self::Own, Self::Forward];
 
     /// The chain's name.
     pub fn name(self) -> Name {
@@ -27,7 +30,13 @@ impl NatChain {
             Self::Leave => "snat",
             Self::Incoming => "nat_in",
             Self::Own => "nat_own",
+            Self::Forward => "forward",
         })
+    }
+
+    /// Whether a chain of this name is one of these.
+    pub fn is_named(name: &str) -> bool {
+        Self::ALL.iter().any(|chain| chain.name().as_str() == name)
     }
 }
 

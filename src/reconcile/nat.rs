@@ -4,12 +4,12 @@
 //! None of it lets anything pass that a guest's walls do not. So what goes wrong
 //! here is a problem that is told, and no reason to close a port.
 
-use crate::engine::{Engine, NatChange, Table};
+use crate::engine::{Engine, NatChange};
 use crate::facts::policy::{Announce, Policy};
 use crate::kernel::{Addresses, Listing, apply, enable_forwarding, put_address, read_chains, take_address};
 use crate::model::{Floating, GuestPolicy, NatTable, Translations};
 use crate::net::Family;
-use crate::plan::{Base, NatChain, NatMap};
+use crate::plan::{Base, Name, NatChain, NatMap};
 use crate::state::{Concerned, NatRecord, PutAddress};
 
 use super::verify::{self, Drift};
@@ -285,17 +285,19 @@ fn nat_drifts(listing: &Listing, engine: &dyn Engine, base: &Base, table: &NatTa
 pub(super) fn split(listing: &Listing) -> (Listing, Listing) {
     let (mut rules, mut nat) = (Listing::default(), Listing::default());
     for ((table, name), lines) in &listing.chains {
-        let part = if is_nat_chain(*table, name) { &mut nat } else { &mut rules };
-        part.chains.insert((*table, name.clone()), lines.clone());
+        let key = (*table, name.clone());
+        // A built-in chain may lead to either.
+        if Name::try_from(name.clone()).is_err() {
+            rules.chains.insert(key.clone(), lines.clone());
+            nat.chains.insert(key, lines.clone());
+            continue;
+        }
+        let part = if NatChain::is_named(name) { &mut nat } else { &mut rules };
+        part.chains.insert(key, lines.clone());
     }
     for (container, elements) in &listing.elements {
         let part = if NatMap::named(&container.name).is_some() { &mut nat } else { &mut rules };
         part.elements.insert(container.clone(), elements.clone());
     }
     (rules, nat)
-}
-
-fn is_nat_chain(table: Table, name: &str) -> bool {
-    matches!(table, Table::Nat(_))
-        || table == Table::NftInet && NatChain::ALL.iter().any(|chain| chain.name().as_str() == name)
 }

@@ -23,7 +23,7 @@ mod xtables;
 
 use std::collections::BTreeSet;
 
-use self::restore::Script;
+use self::restore::{Part, Script};
 use super::{
     BridgeNames, ChainText, Change, Element, Engine, EngineKind, Inexpressible, NatChange, Standing, Step, Table, Tool,
 };
@@ -142,8 +142,8 @@ impl Engine for Iptables {
     }
 
     fn hooks(&self) -> Vec<(Table, String)> {
-        let of = |table| restore::saved_hooks(table).into_iter().map(move |line| (table, line));
-        Self::TABLES.into_iter().filter(|table| !matches!(table, Table::Nat(_))).flat_map(of).collect()
+        let of = |table| restore::saved_hooks(Part::Rules, table).into_iter().map(move |line| (table, line));
+        Self::TABLES.into_iter().flat_map(of).collect()
     }
 
     fn nat(&self, change: &NatChange<'_>) -> Vec<Step> {
@@ -156,7 +156,7 @@ impl Engine for Iptables {
 
     fn nat_hooks(&self, table: &NatTable) -> Vec<(Table, String)> {
         let tables: BTreeSet<_> = nat::chains(table).iter().map(|chain| chain.table).collect();
-        let of = |table| restore::saved_hooks(table).into_iter().map(move |line| (table, line));
+        let of = |table| restore::saved_hooks(Part::Translations, table).into_iter().map(move |line| (table, line));
         tables.into_iter().flat_map(of).collect()
     }
 

@@ -1,4 +1,5 @@
-//! Translations as iptables and ip6tables say them, in their nat tables.
+//! Translations as iptables and ip6tables say them, in their nat tables; and in filter
+//! that what is led to a guest passes there.
 //!
 //! Only the first packet of a connection comes here, so a list does. A guest that
 //! reaches another by an address outside needs no translation of its own: bridged
@@ -25,8 +26,20 @@ fn of_family(table: &NatTable, family: Family) -> Vec<ChainText> {
     }
     let known = table.known_as().into_iter().filter(|(_, address)| Family::of(*address) == family);
     let leave = known.map(leave).chain(table.fixed(family).into_iter().map(own)).collect();
-    let chain = |chain: NatChain, rules| ChainText { table: Table::Nat(family), name: chain.name(), hook: None, rules };
-    vec![chain(NatChain::Lead, lead), chain(NatChain::Leave, leave)]
+    let through = table.fixed(family).into_iter().flat_map(through).collect();
+    let chain = |table, chain: NatChain, rules| ChainText { table, name: chain.name(), hook: None, rules };
+    let nat = Table::Nat(family);
+    vec![
+        chain(nat, NatChain::Lead, lead),
+        chain(nat, NatChain::Leave, leave),
+        chain(Table::Filter(family), NatChain::Forward, through),
+    ]
+}
+
+/// libvirt's networks with NAT let nothing in that was not begun within, and Docker
+/// lets nothing through at all. The guest's own walls stand behind this.
+fn through(fixed: IpAddr) -> [String; 2] {
+    ["-d", "-s"].map(|end| format!("{end} {fixed} -m conntrack --ctstate DNAT -j ACCEPT"))
 }
 
 fn lead(floating: &Floating) -> String {

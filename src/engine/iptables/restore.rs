@@ -10,30 +10,31 @@ use crate::net::{Direction, Family};
 use crate::plan::{Base, Name, NatChain};
 
 /// The rules of built-in chains that lead to ours, and the word that adds them.
-fn hooks_of(table: Table) -> Vec<String> {
-    let from = Base::entry(Direction::Out);
-    let to = Base::entry(Direction::In);
-    let state = Base::state_chain();
-    match table {
-        Table::EbtablesNat => vec![format!("PREROUTING {{}} -j {from}"), format!("POSTROUTING {{}} -j {to}")],
-        Table::Mangle(_) => vec![
-            format!("PREROUTING {{}} -j {from}"),
-            format!("OUTPUT {{}} -j {state}"),
-            format!("POSTROUTING {{}} -j {}", Base::routed_entry()),
-        ],
-        Table::Filter(_) => vec![format!("INPUT {{}} -j {}", Base::host_entry())],
-        Table::Nat(_) => {
-            let (lead, leave) = (NatChain::Lead.name(), NatChain::Leave.name());
-            let hook = |chain: &str, target: &Name| format!("{chain} {{}} -j {target}");
-            vec![hook("PREROUTING", &lead), hook("OUTPUT", &lead), hook("POSTROUTING", &leave)]
+fn hooks_of(part: Part, table: Table) -> Vec<String> {
+    let hooks = match (part, table) {
+        (Part::Rules, Table::EbtablesNat) => {
+            vec![("PREROUTING", Base::entry(Direction::Out)), ("POSTROUTING", Base::entry(Direction::In))]
         }
-        Table::NftBridge | Table::NftInet => Vec::new(),
-    }
+        (Part::Rules, Table::Mangle(_)) => vec![
+            ("PREROUTING", Base::entry(Direction::Out)),
+            ("OUTPUT", Base::state_chain()),
+            ("POSTROUTING", Base::routed_entry()),
+        ],
+        (Part::Rules, Table::Filter(_)) => vec![("INPUT", Base::host_entry())],
+        (Part::Translations, Table::Nat(_)) => vec![
+            ("PREROUTING", NatChain::Lead.name()),
+            ("OUTPUT", NatChain::Lead.name()),
+            ("POSTROUTING", NatChain::Leave.name()),
+        ],
+        (Part::Translations, Table::Filter(_)) => vec![("FORWARD", NatChain::Forward.name())],
+        _ => Vec::new(),
+    };
+    hooks.into_iter().map(|(chain, target)| format!("{chain} {{}} -j {target}")).collect()
 }
 
 /// The lines that lead to chains of ours, as a save program prints them.
-pub(super) fn saved_hooks(table: Table) -> Vec<String> {
-    hooks_of(table).iter().map(|hook| format!("-A {}", hook.replace("{} ", ""))).collect()
+pub(super) fn saved_hooks(part: Part, table: Table) -> Vec<String> {
+    hooks_of(part, table).iter().map(|hook| format!("-A {}", hook.replace("{} ", ""))).collect()
 }
 
 /// What the tables are to be told.
@@ -46,10 +47,10 @@ pub(super) struct Script<'a> {
     part: Part,
 }
 
-/// Which tables a script is about. Translations change without the rest, which is
-/// closed while it changes.
+/// What a script is about. Translations change without the rest, which is closed while
+/// it changes; one table may have chains of both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Rules,
     Translations,
 }
@@ -92,7 +93,10 @@ impl<'a> Script<'a> {
 
     fn table(&self, table: Table) -> Option<String> {
         let chains = || self.chains.iter().filter(|chain| chain.table == table);
-        let stale = || self.stale.iter().filter(|(of, _)| *of == table).map(|(_, name)| name);
+        let stale = || {
+            let ours = self.stale.iter().filter(|(of, name)| *of == table && self.part.has(name.as_str()));
+            ours.map(|(_, name)| name)
+        };
         let hooks = self.hook_lines(table);
         if hooks.is_empty() && chains().next().is_none() && stale().next().is_none() {
             return None;
@@ -125,22 +129,28 @@ impl<'a> Script<'a> {
 
     fn hook_lines(&self, table: Table) -> String {
         let standing = self.standing.and_then(|standing| standing.hooks.get(&table));
-        let remove = standing.into_iter().flatten().map(|line| line.replacen("-A ", "-D ", 1));
+        let ours = |line: &&String| line.rsplit(' ').next().is_some_and(|target| self.part.has(target));
+        let remove = standing.into_iter().flatten().filter(ours).map(|line| line.replacen("-A ", "-D ", 1));
         // Where nothing is translated nothing is hooked up.
         let wanted = self.part == Part::Rules || self.chains.iter().any(|chain| chain.table == table);
-        let insert = hooks_of(table).into_iter().filter(|_| self.hook && wanted);
+        let insert = hooks_of(self.part, table).into_iter().filter(|_| self.hook && wanted);
         let insert = insert.map(|hook| format!("-I {}", hook.replace("{}", "1")));
         remove.chain(insert).fold(String::new(), |text, line| text + &line + "\n")
     }
 }
 
 impl Part {
+    /// Whether a chain of ours of this name is of it.
+    fn has(self, name: &str) -> bool {
+        NatChain::is_named(name) == (self == Self::Translations)
+    }
+
     fn tables(self, tool: Tool) -> Vec<Table> {
         match (self, tool) {
             (_, Tool::Nft) | (Self::Translations, Tool::EbtablesRestore) => Vec::new(),
             (Self::Rules, Tool::EbtablesRestore) => vec![Table::EbtablesNat],
             (Self::Rules, Tool::IptablesRestore(family)) => vec![Table::Mangle(family), Table::Filter(family)],
-            (Self::Translations, Tool::IptablesRestore(family)) => vec![Table::Nat(family)],
+            (Self::Translations, Tool::IptablesRestore(family)) => vec![Table::Nat(family), Table::Filter(family)],
         }
     }
 }

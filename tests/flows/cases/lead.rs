@@ -12,6 +12,7 @@ use crate::policy;
 use crate::sessions::{Way, pace};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
+use crate::stage::kernel::told;
 use crate::station::CARD;
 use crate::world::{FAMILIES, floating, upstream};
 
@@ -32,6 +33,17 @@ pub fn forwards(bench: &mut Bench) {
     let forwards = lines.map(|(protocol, ports, to)| policy::forward(&guest, protocol, ports, to));
     let scene = Scene::new(bench, &scene::open(&forwards));
     scene.operator.go(&["apply"]);
+    if bench.engine == EngineKind::Iptables {
+        // As libvirt does for a network with NAT.
+        for program in ["iptables", "ip6tables"] {
+            for rule in [
+                "-A FORWARD -i br100 -o br100 -j ACCEPT",
+                "-A FORWARD -o br100 -m conntrack ! --ctstate RELATED,ESTABLISHED -j REJECT",
+            ] {
+                told(program, &rule.split(' ').collect::<Vec<_>>(), "");
+            }
+        }
+    }
     let (station, outside) = (&scene.stations[0], &scene.world.outside);
     for family in FAMILIES {
         let way = |port, heard| Way::new(outside, station, upstream(family), port).heard_at(heard);
