@@ -1,5 +1,6 @@
 //! Telling the programs, and asking them what stands.
 
+use std::fs;
 use std::io;
 
 use crate::engine::{EngineKind, Iptables, Step, Table, Tool};
@@ -100,12 +101,23 @@ fn read_saved(runner: &mut dyn Runner, deadline: Deadline) -> Result<Listing, Ru
     for family in Family::BOTH {
         let tables =
             [("mangle", Table::Mangle(family)), ("filter", Table::Filter(family)), ("nat", Table::Nat(family))];
-        for (word, table) in tables {
+        for (word, table) in tables.into_iter().filter(|(_, table)| is_there(*table)) {
             let saved = runner.run(&Command::new(save_program(family), ["-t", word]), deadline)?;
             listing.add_saved(&saved, |found| (found == word).then_some(table));
         }
     }
     Ok(listing)
+}
+
+/// To list a table makes the old iptables create it. Of translations there may be none,
+/// and then the whole host would begin to translate.
+fn is_there(table: Table) -> bool {
+    let names = match table {
+        Table::Nat(Family::V4) => "/proc/net/ip_tables_names",
+        Table::Nat(Family::V6) => "/proc/net/ip6_tables_names",
+        _ => return true,
+    };
+    fs::read_to_string(names).is_ok_and(|names| names.lines().any(|name| name == "nat"))
 }
 
 #[cfg(test)]
