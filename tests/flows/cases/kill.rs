@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use virt_guard::engine::EngineKind;
 use virt_guard::net::{Family, Protocol};
+use virt_guard::state::Concerned;
 
 use super::scene::{self, SHORT, Scene, mixture};
 use crate::overhear::{Ears, tracked};
@@ -105,6 +106,29 @@ pub fn stopped(bench: &mut Bench) {
     scene.sessions.assert_dead("those of the guest", &its, pace() * 4);
     scene.sessions.assert_unharmed("another guest's", &watch);
     bench.assert_in_order();
+}
+
+/// Whoever takes rules away writes down first whose connections that concerns. If it
+/// dies in between, the next run, whatever it is for, sees to them.
+pub fn interrupted(bench: &mut Bench) {
+    let scene = Scene::open(bench);
+    let ([guest, other], outside) = (&scene.stations, &scene.world.outside);
+    let [mut its, mut others]: [Vec<Batch>; 2] = Default::default();
+    for family in FAMILIES {
+        for (to, batches) in [(guest, &mut its), (other, &mut others)] {
+            let way = Way::new(outside, to, to.address(family), policy::OPEN);
+            batches.push(scene.sessions.open(Protocol::TCP, &way, 20));
+        }
+    }
+    let watch = scene.sessions.watch(&others);
+    let ended = FAMILIES.map(|family| guest.address(family)).into();
+    let concerned = Concerned { ended, ..Concerned::default() };
+    bench.host().state().set_concerned(&concerned).expect("what a run left behind");
+    let begin = Instant::now();
+    bench.go("reconnect", &scene.guests[1]);
+    scene.sessions.assert_cut("those that were left", &its, begin, pace() * 8);
+    scene.sessions.assert_unharmed("another guest's", &watch);
+    assert!(bench.host().state().concerned().is_empty(), "something is left to be done");
 }
 
 /// What the world goes on sending to nobody is tracked, too, but never answered. On a

@@ -26,6 +26,7 @@ pub const ALL: &[Case] = &[
     case("a-stopped-guest-takes-its-connections-with-it", kill::stopped),
     case("one-that-ran-already-keeps-what-it-has", arrive::adopted),
     case("one-that-begins-has-nothing-to-keep", arrive::fresh),
+    case("what-a-run-that-died-left-to-be-cut-is-cut", kill::interrupted),
     case("what-began-while-rules-were-gone-ends-with-them-back", tighten::flushed),
     case("a-forwarded-port-leads-to-its-guest", lead::forwards),
     case("a-floating-ip-follows-its-guests-address", lead::moved),
