@@ -146,7 +146,8 @@ pub struct Change<'a> {
     pub after: Option<&'a PortPlan>,
     /// All ports that have rules afterwards.
     pub names: &'a BTreeSet<IfName>,
-    /// Who is in the sets that the port's guest is or was in, afterwards.
+    /// Who is in the sets that the port's guest is or was in, afterwards: all of them
+    /// for an engine that writes chains, those of the port for one that has sets.
     pub members: &'a BTreeMap<SetName, BTreeSet<IpAddr>>,
 }
 

@@ -24,17 +24,18 @@ impl Host {
     /// A guest is about to begin. Connections that others had at its addresses are not
     /// for it to inherit.
     pub(super) fn concern_arrival(&mut self, guest: &Uuid, wanted: &Desired) -> Result<(), Error> {
-        let mut own: BTreeSet<IpAddr> =
-            wanted.ports.iter().filter_map(|port| port.ends.as_ref()).flat_map(|ends| ends.addresses.clone()).collect();
         let links = self.links()?;
-        let all = self.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
-        let others = all.iter().filter(|(port, record)| record.guest != *guest && links.get(port).is_some());
-        for address in others.flat_map(|(_, record)| &record.addresses) {
-            // Two guests that run may share an address; whose each connection is
-            // nobody knows.
-            own.remove(address);
+        let own = wanted.ports.iter().filter_map(|port| port.ends.as_ref()).flat_map(|ends| &ends.addresses);
+        let mut ended = BTreeSet::new();
+        for address in own {
+            // Two guests that run may share an address; whose each connection is nobody
+            // knows.
+            let others = self.state.ports_with(*address).map_err(Error::io(NOT_LISTED))?;
+            if !others.iter().any(|(port, other)| other != guest && links.get(port).is_some()) {
+                ended.insert(*address);
+            }
         }
-        self.concern(Concerned { ended: own, ..Concerned::default() })
+        self.concern(Concerned { ended, ..Concerned::default() })
     }
 
     /// The flows that a change of these ports concerns.
@@ -78,10 +79,14 @@ impl Host {
             return Ok(BTreeSet::new());
         }
         let links = self.links()?;
-        let all = self.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
-        let others = all.into_iter().filter(|(port, _)| port != name && links.get(port).is_some());
-        let taken: BTreeSet<IpAddr> = others.flat_map(|(_, record)| record.addresses).collect();
-        Ok(old.addresses.iter().copied().filter(|address| !taken.contains(address)).collect())
+        let mut alone = BTreeSet::new();
+        for address in &old.addresses {
+            let all = self.state.ports_with(*address).map_err(Error::io(NOT_LISTED))?;
+            if !all.iter().any(|(port, _)| port != name && links.get(port).is_some()) {
+                alone.insert(*address);
+            }
+        }
+        Ok(alone)
     }
 
     /// Remembers what of the world is the port's, if that is not known already.
@@ -110,3 +115,5 @@ impl Host {
         ports.iter().try_for_each(|port| self.set_ends(port))
     }
 }
+
+const NOT_LISTED: &str = "the ports with an address cannot be listed";

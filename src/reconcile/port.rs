@@ -127,15 +127,16 @@ impl Host {
             names.remove(&gone.ifname);
         }
         names.extend(after.map(|port| port.ifname.clone()));
-        let members = self.members_around(before, after)?;
+        let members = self.members_around(engine.kind(), before, after)?;
         let steps = engine.change(&Change { base, before, stands, after, names: &names, members: &members })?;
         Ok(apply(self.runner.as_mut(), &steps, self.deadline)?)
     }
 
-    /// Notes what the port adds to sets from now on, and tells who is in all the
-    /// sets that it was or is in.
+    /// Notes what the port adds to sets from now on, and tells who is in the sets that
+    /// it was or is in: as much of it as the engine looks at.
     fn members_around(
         &self,
+        engine: EngineKind,
         before: &[&PortPlan],
         after: Option<&PortPlan>,
     ) -> Result<BTreeMap<SetName, BTreeSet<IpAddr>>, Error> {
@@ -153,7 +154,18 @@ impl Host {
             }
         }
         for (set, addresses) in &mut members {
-            *addresses = self.state.members(set).map_err(Error::io("a group's members cannot be listed"))?;
+            *addresses = match engine {
+                // A chain is written anew with all that is in it.
+                EngineKind::Iptables => {
+                    self.state.members(set).map_err(Error::io("a group's members cannot be listed"))?
+                }
+                // Of a set only what the port has or had is touched.
+                EngineKind::Nftables => {
+                    let own = before.iter().copied().chain(after).flat_map(|port| &port.members);
+                    let own = own.filter(|(of, address)| of == set && self.state.is_member(of, *address));
+                    own.map(|(_, address)| *address).collect()
+                }
+            };
         }
         Ok(members)
     }

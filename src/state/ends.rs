@@ -2,6 +2,7 @@
 //! to it. By these its flows are found, and by nothing else once it is gone.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Lines, State, names, read, set};
+use super::{Lines, State, names, read, set, unless_absent};
 use crate::facts::domain::Uuid;
 use crate::model::{NatTable, Translations};
 use crate::net::IfName;
@@ -55,7 +56,41 @@ impl State {
     /// # Errors
     /// The file cannot be written or removed.
     pub fn set_addresses_at(&self, port: &IfName, record: Option<&PortAddresses>) -> io::Result<()> {
-        set(&self.file_in(ADDRESSES, port), record)
+        let old = self.addresses_at(port);
+        // Named first and taken out last: who looks an address up finds the port in any
+        // case, and then looks into its record.
+        for address in record.iter().flat_map(|record| &record.addresses) {
+            let bearers = self.bearers(*address);
+            fs::create_dir_all(&bearers)?;
+            fs::write(bearers.join(port.as_str()), "")?;
+        }
+        set(&self.file_in(ADDRESSES, port), record)?;
+        let keeps = |address: &IpAddr| record.is_some_and(|record| record.addresses.contains(address));
+        for address in old.iter().flat_map(|old| &old.addresses).filter(|address| !keeps(address)) {
+            let bearers = self.bearers(*address);
+            unless_absent(fs::remove_file(bearers.join(port.as_str())))?;
+            // Not while another port is in there.
+            let _ = fs::remove_dir(bearers);
+        }
+        Ok(())
+    }
+
+    /// The ports at which an address is, and whose they are. Costs the same however many
+    /// other ports there are.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn ports_with(&self, address: IpAddr) -> io::Result<Vec<(IfName, Uuid)>> {
+        let ports = names(&self.bearers(address))?.into_iter().filter_map(|name| name.parse::<IfName>().ok());
+        let with = |port: IfName| {
+            let record = self.addresses_at(&port)?;
+            record.addresses.contains(&address).then_some((port, record.guest))
+        };
+        Ok(ports.filter_map(with).collect())
+    }
+
+    fn bearers(&self, address: IpAddr) -> PathBuf {
+        self.dir.join("bearers").join(address.to_string())
     }
 
     /// What is to lead to each port.

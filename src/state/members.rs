@@ -44,6 +44,11 @@ impl State {
         Ok(names(&self.set_dir(set))?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
+    /// Whether some port adds `address` to `set`.
+    pub fn is_member(&self, set: &SetName, address: IpAddr) -> bool {
+        self.set_dir(set).join(address.to_string()).is_dir()
+    }
+
     /// Forgets all claims, before they are noted anew.
     ///
     /// # Errors

@@ -12,6 +12,7 @@
 //! ├── preserved.json                    chains of others, as they stood while whole
 //! ├── members/SET/ADDRESS/IFNAME        who adds which address to which set
 //! ├── addresses/IFNAME.json             the addresses of the port's guest
+//! ├── bearers/ADDRESS/IFNAME            the same by address
 //! ├── nat/IFNAME.json                   floating IPs and forwards that lead to the port
 //! ├── settling/IFNAME.json              until when unknown connections go on there
 //! ├── nat.json                          all of them, as they were applied

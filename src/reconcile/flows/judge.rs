@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use crate::engine::EngineKind;
 use crate::facts::domain::Uuid;
 use crate::facts::policy::Policy;
-use crate::kernel::Addresses;
+use crate::kernel::{Addresses, Links};
 use crate::model::{
     Decision, FlowEnd, Guarding, GuestPolicy, InterfacePolicy, Members, NatTable, SourceSeen, Translated, Verdict,
     Wall, admission, host_wall, received, resolve, sent,
@@ -49,6 +49,8 @@ pub(super) struct Judge<'a> {
     own: Addresses,
     table: &'a NatTable,
     engine: Option<EngineKind>,
+    links: Links,
+    /// Of the addresses that were asked for.
     ports: BTreeMap<IpAddr, Vec<Port>>,
     guests: BTreeMap<Uuid, Option<GuestPolicy>>,
     members: Members,
@@ -59,13 +61,6 @@ impl<'a> Judge<'a> {
     pub(super) fn new(host: &Host, policy: &'a Policy, table: &'a NatTable) -> Result<Self, Error> {
         let base = host.state.base();
         let links = host.links()?;
-        let mut ports: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        let all = host.state.all_addresses().map_err(Error::io("the addresses of ports cannot be listed"))?;
-        for (name, record) in all.into_iter().filter(|(name, _)| links.get(name).is_some()) {
-            for address in record.addresses {
-                ports.entry(address).or_default().push(Port { name: name.clone(), guest: record.guest });
-            }
-        }
         let mut members = Members::default();
         for set in base.iter().flat_map(|record| &record.base.sets) {
             let found = host.state.members(set).map_err(Error::io("a group's members cannot be listed"))?;
@@ -79,7 +74,8 @@ impl<'a> Judge<'a> {
             own: host.addresses()?,
             table,
             engine: base.map(|record| record.engine),
-            ports,
+            links,
+            ports: BTreeMap::new(),
             guests: BTreeMap::new(),
             members,
         })
@@ -109,11 +105,20 @@ impl<'a> Judge<'a> {
         if rules.is_empty() { Judgement::Foreign } else { Judgement::Admitted(rules) }
     }
 
+    /// The ports that are there with this address. Records that cannot be read are none.
+    fn ports_with(&mut self, address: IpAddr) -> &[Port] {
+        let (state, links) = (&self.state, &self.links);
+        self.ports.entry(address).or_insert_with(|| {
+            let found = state.ports_with(address).unwrap_or_default().into_iter();
+            let there = found.filter(|(name, _)| links.get(name).is_some());
+            there.map(|(name, guest)| Port { name, guest }).collect()
+        })
+    }
+
     /// The names of the guests that `flow` begins at or leads to.
     pub(super) fn guests_of(&mut self, flow: &Flow) -> Vec<(Uuid, String)> {
         let ends = [flow.original.source, flow.reply.source];
-        let uuids: Vec<_> =
-            ends.iter().filter_map(|end| self.ports.get(end)).flatten().map(|port| port.guest).collect();
+        let uuids: Vec<_> = ends.iter().flat_map(|end| self.ports_with(*end).to_vec()).map(|port| port.guest).collect();
         uuids.iter().for_each(|uuid| self.resolve(*uuid));
         let name = |uuid: Uuid| Some((uuid, self.guests.get(&uuid)?.as_ref()?.id.name.clone()));
         let mut names: Vec<_> = uuids.into_iter().filter_map(name).collect();
@@ -132,7 +137,7 @@ impl<'a> Judge<'a> {
         let is_to_host = direction == Direction::Out && self.own.contains(flow.reply.source);
         let to_host = if is_to_host { ToHost::Yes } else { ToHost::No };
         let mut refused = None;
-        for port in self.ports.get(&end).cloned().unwrap_or_default() {
+        for port in self.ports_with(end).to_vec() {
             let Some((name, decision)) = self.decide(&port, direction, to_host, &first) else { continue };
             let said = format!("{name:?} {direction}: {}", decision.origin);
             match decision.verdict {
@@ -162,8 +167,8 @@ impl<'a> Judge<'a> {
 
     /// A bridge forwards between guests; their walls of the iptables engine stand
     /// before iptables translates what it bridges.
-    fn source_seen(&self, flow: &Flow) -> SourceSeen {
-        let bridged = self.ports.contains_key(&flow.original.source) && self.ports.contains_key(&flow.reply.source);
+    fn source_seen(&mut self, flow: &Flow) -> SourceSeen {
+        let bridged = [flow.original.source, flow.reply.source].iter().all(|end| !self.ports_with(*end).is_empty());
         if bridged && self.engine == Some(EngineKind::Iptables) { SourceSeen::Original } else { SourceSeen::Translated }
     }
 
