@@ -40,6 +40,8 @@ guest_listens() {
     mkdir -p "$talks"
     guest web1 "killall httpd 2>/dev/null; : >/tmp/heard; echo '$talk' >/tmp/talk
         nc -ll -p 80 -e sh /tmp/talk guest /tmp/heard >/dev/null 2>&1 &"
+    # A guest in emulation on a busy machine takes its time.
+    until_true 10 guest web1 'pidof nc >/dev/null && netstat -tln | grep -q ":80 "'
 }
 
 # begins NAME WHO ADDRESS PORT: who is no guest, outside or lab-lan, connects to it.
