@@ -38,6 +38,8 @@ pub fn start(bench: &mut Bench) {
     println!("= a start: {:.0} ms with 1 guest, {:.0} ms with {MANY}", milliseconds(few), milliseconds(many));
     bench.assert_in_order();
     if bench.engine == EngineKind::Nftables {
-        assert!(many < few * 2, "{few:?} with 1 guest, {many:?} with {MANY}");
+        // nft reads the names of all chains and the elements of the sets it adds to before
+        // it changes anything: what is ours in it does not grow.
+        assert!(many * 2 < few * 5, "{few:?} with 1 guest, {many:?} with {MANY}");
     }
 }
