@@ -16,6 +16,8 @@ use crate::reconcile::{Exposure, Service, Services};
 const HEAD: [&str; 8] = ["STATE", "PROTOCOL", "ADDRESS", "PROGRAM", "UNIT", "BOUND", "REACHED AT", "RULE"];
 /// What stands for nothing.
 const NONE: &str = "-";
+/// So many bridges, and of each so many addresses, are named in a line.
+const NAMED: usize = 4;
 
 /// All services.
 #[derive(Debug, Serialize)]
@@ -128,11 +130,6 @@ impl fmt::Display for View {
 
 impl ServiceView {
     fn row(&self) -> [String; HEAD.len()] {
-        let place = |(bridge, addresses): (&IfName, &Vec<IpAddr>)| {
-            let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
-            format!("{bridge}: {}", addresses.join(" "))
-        };
-        let places: Vec<_> = self.reached_at.iter().map(place).collect();
         let rule = self.rule.as_ref().map(Origin::to_string).or_else(|| self.reason.clone());
         let (program, unit) = self.holder();
         [
@@ -142,9 +139,19 @@ impl ServiceView {
             program,
             unit,
             self.bound(),
-            if places.is_empty() { NONE.to_owned() } else { places.join(", ") },
+            self.places(),
             rule.unwrap_or_else(|| NONE.to_owned()),
         ]
+    }
+
+    fn places(&self) -> String {
+        if self.reached_at.is_empty() {
+            return NONE.to_owned();
+        }
+        let place = |(bridge, addresses): (&IfName, &Vec<IpAddr>)| {
+            format!("{bridge}: {}", some(addresses.iter().map(IpAddr::to_string).collect(), " "))
+        };
+        some(self.reached_at.iter().map(place).collect(), ", ")
     }
 
     /// The first process that holds the socket, which is mostly the one that made it. One
@@ -170,6 +177,16 @@ impl ServiceView {
         words.extend(self.interface.iter().map(IfName::as_str));
         words.join(", ")
     }
+}
+
+/// The first of `all`, and how many more there are.
+fn some(mut all: Vec<String>, separator: &str) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    if more > 0 {
+        all.truncate(NAMED);
+        all.push(format!("and {more} more"));
+    }
+    all.join(separator)
 }
 
 impl State {
@@ -228,6 +245,13 @@ mod tests {
             ["2 services: 0 EXPOSED, 0 allowed, 1 filtered, 1 local"],
         ];
         assert_eq!(lines[3..], rest);
+    }
+
+    #[test]
+    fn a_line_names_some_of_many() {
+        let all = |number| (0..number).map(|n: u8| n.to_string()).collect();
+        assert_eq!(some(all(4), " "), "0 1 2 3");
+        assert_eq!(some(all(6), ", "), "0, 1, 2, 3, and 2 more");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::facts::policy::{BridgePolicy, Policy, UnknownPorts};
 use crate::kernel::{HostAddress, Links, Listener, Netlink, Owner, owners, routes_loopback};
 use crate::model::{FlowEnd, Members, Origin, Verdict, Wall, admission, host_wall};
-use crate::net::{Detail, Direction, IfName, Mac, Protocol, Tuple};
+use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
 
 use super::{Error, Host};
@@ -151,11 +151,16 @@ impl Scene {
         let service = |exposure, reached| Service { listener: listener.clone(), owners: Vec::new(), exposure, reached };
         let mut services: Vec<Service> = Vec::new();
         for bridge in &self.bridges {
-            for address in reached(listener, bridge, &self.addresses) {
-                let exposure = self.exposure(listener, bridge, address);
+            let by = reached(listener, bridge, &self.addresses);
+            for family in Family::BOTH {
+                let addresses: Vec<_> = by.iter().copied().filter(|address| Family::of(*address) == family).collect();
+                if addresses.is_empty() {
+                    continue;
+                }
+                let exposure = self.exposure(listener, bridge, family);
                 match services.iter_mut().find(|service| service.exposure == exposure) {
-                    Some(known) => known.add(&bridge.name, address),
-                    None => services.push(service(exposure, vec![(bridge.name.clone(), vec![address])])),
+                    Some(known) => known.add(&bridge.name, addresses),
+                    None => services.push(service(exposure, vec![(bridge.name.clone(), addresses)])),
                 }
             }
         }
@@ -163,9 +168,9 @@ impl Scene {
     }
 
     /// What the policy allows is allowed, whether the wall stands or not.
-    fn exposure(&self, listener: &Listener, bridge: &Bridge, address: IpAddr) -> Exposure {
+    fn exposure(&self, listener: &Listener, bridge: &Bridge, family: Family) -> Exposure {
         let end = FlowEnd { direction: Direction::Out, mac: GUEST_MAC, walls: vec![&self.wall] };
-        let first = first_packet(listener.protocol, address, listener.port);
+        let first = first_packet(listener, family);
         let breach = self.breach.as_ref().map(|_| NO_WALLS).or(bridge.breach.as_deref());
         match (admission(&end, &Members::default(), &first), breach) {
             (Some(decision), _) if decision.verdict == Verdict::Accept => Exposure::Allowed(decision.origin),
@@ -177,22 +182,24 @@ impl Scene {
 }
 
 impl Service {
-    fn add(&mut self, bridge: &IfName, address: IpAddr) {
+    fn add(&mut self, bridge: &IfName, more: Vec<IpAddr>) {
         match self.reached.iter_mut().find(|(known, _)| known == bridge) {
-            Some((_, addresses)) => addresses.push(address),
-            None => self.reached.push((bridge.clone(), vec![address])),
+            Some((_, addresses)) => addresses.extend(more),
+            None => self.reached.push((bridge.clone(), more)),
         }
     }
 }
 
-/// The packet with which a connection begins. Who sends it, the wall does not ask.
-fn first_packet(protocol: Protocol, destination: IpAddr, port: u16) -> Tuple {
+/// The packet with which a connection to `listener` begins. The wall asks neither who
+/// sends it nor by which of the host's addresses it came.
+fn first_packet(listener: &Listener, family: Family) -> Tuple {
     // Addresses for documentation (RFC 5737, RFC 3849).
-    let source = match destination {
-        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
+    let [source, destination]: [IpAddr; 2] = match family {
+        Family::V4 => [1, 2].map(|number| Ipv4Addr::new(192, 0, 2, number).into()),
+        Family::V6 => [1, 2].map(|number| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number).into()),
     };
-    Tuple { source, destination, protocol, detail: Detail::Ports { source: GUEST_PORT, destination: port } }
+    let detail = Detail::Ports { source: GUEST_PORT, destination: listener.port };
+    Tuple { source, destination, protocol: listener.protocol, detail }
 }
 
 #[cfg(test)]

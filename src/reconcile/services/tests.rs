@@ -1,7 +1,8 @@
 //! What is said of a listener, by the policy and by what stands.
 
 use super::*;
-use crate::net::Family;
+use crate::model::Field;
+use crate::net::Protocol;
 
 fn name(text: &str) -> IfName {
     text.parse().unwrap()
@@ -84,6 +85,18 @@ fn a_bridge_with_a_port_that_meets_no_wall_is_open_alone() {
     scene.bridges[1].breach = Some("vnet9 is open".to_owned());
     let found = judged(&scene, &listener(Protocol::TCP, "0.0.0.0", 22));
     assert_eq!(found, [pair("filtered", "br100 [10.100.0.1]"), pair("exposed: vnet9 is open", "br200 [10.100.0.1]")]);
+}
+
+#[test]
+fn the_wall_asks_for_nothing_that_is_not_known() {
+    let rules = scene().wall.rules;
+    for condition in rules.iter().flat_map(|rule| &rule.matches) {
+        let known = matches!(
+            condition.field,
+            Field::Protocol(_) | Field::DestinationPort(_) | Field::State(_) | Field::Icmp(_) | Field::MidStream(_)
+        );
+        assert!(known, "{:?}: judge each address by itself", condition.field);
+    }
 }
 
 #[test]
