@@ -9,7 +9,7 @@
 use crate::facts::policy::{MidStream, Policy};
 use crate::net::{Direction, Family, Protocol};
 
-use super::field::Field;
+use super::field::{Field, Match, SetName};
 use super::rule::{Layer, Origin, Rule, Scope, Verdict, Wall};
 
 /// The protocols whose connections have a beginning that can be told.
@@ -18,10 +18,18 @@ pub const MID_STREAM: [Protocol; 2] = [Protocol::TCP, Protocol::SCTP];
 /// The wall before what this host routes or sends to a guest. A guest's own walls
 /// stand behind it, where conntrack has noted the packet already: the guest's next
 /// one would be taken for the answer.
+///
+/// It is about guests alone, by their addresses: other stations of the bridge are none
+/// of its business.
 pub fn routed_wall(policy: &Policy) -> Wall {
-    let drops = policy.guests.mid_stream == MidStream::Drop;
-    let [wall, _] = walls();
-    if drops { wall } else { Wall { rules: Vec::new(), ..wall } }
+    let [mut wall, _] = walls();
+    wall.rules.retain(|_| policy.guests.mid_stream == MidStream::Drop);
+    for rule in &mut wall.rules {
+        if let Scope::Ip(family) = rule.scope {
+            rule.matches.push(Match::is(Field::DestinationIn(SetName::connected(family))));
+        }
+    }
+    wall
 }
 
 /// The two walls against packets that belong to no connection and begin none.

@@ -104,10 +104,17 @@ pub enum SetEnd {
 /// The addresses of one family that the members of a security group have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SetName {
-    /// The group.
-    pub group: GroupName,
+    /// The group; without one all guests around which connections matter.
+    pub group: Option<GroupName>,
     /// The family.
     pub family: Family,
+}
+
+impl SetName {
+    /// The addresses of all guests around which connections matter.
+    pub const fn connected(family: Family) -> Self {
+        Self { group: None, family }
+    }
 }
 
 /// A part of a packet and the value it is held against.

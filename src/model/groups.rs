@@ -102,7 +102,7 @@ fn expand(rule: &GroupRule, direction: Direction, label: &str) -> Vec<Rule> {
 }
 
 fn peer(peer: &Peer, family: Family, direction: Direction) -> Option<Field> {
-    let set = |group: &_| SetName { group: Clone::clone(group), family };
+    let set = |group: &_| SetName { group: Some(Clone::clone(group)), family };
     match (peer, direction) {
         (Peer::Any, _) => None,
         // A whole family needs no comparison of addresses.

@@ -66,10 +66,17 @@ impl Resolver<'_> {
         let asked = !entries.is_empty() || !groups.is_empty() || !metadata.is_empty() || by_policy;
         let demand = demand(policy, asked);
         let known = self.known(&addresses);
+        let mut members = members(&names, &addresses);
         let compiled = self.compile(&filters, &known)?;
         identity.tagged = compiled.tagged;
         let guarding = match obstacle(interface) {
-            None => Guarding::Walls(walls(&identity, self.stateful(compiled.walls, &groups, metadata))),
+            None => {
+                let stateful = self.stateful(compiled.walls, &groups, metadata);
+                if stateful.iter().any(|wall| wall.layer == Layer::Connection) {
+                    members.extend(connected(interface, &known));
+                }
+                Guarding::Walls(walls(&identity, stateful))
+            }
             Some(reason) if demand == Demand::Guarded => return Err(refusal(interface, &reason)),
             Some(reason) => Guarding::Impossible(reason),
         };
@@ -77,7 +84,7 @@ impl Resolver<'_> {
             kind: interface.kind,
             mac: interface.mac,
             target: interface.target.clone(),
-            members: members(&names, &addresses),
+            members,
             groups: names,
             filters: filters.into_iter().map(|reference| reference.filter).collect(),
             waits_for_address: compiled.waits_for_address,
@@ -205,9 +212,15 @@ fn walls(identity: &Identity, stateful: Vec<Wall>) -> Vec<Wall> {
 
 fn members(groups: &[GroupName], addresses: &[IpAddr]) -> Vec<(SetName, IpAddr)> {
     let member = |group: &GroupName, address: &IpAddr| {
-        (SetName { group: group.clone(), family: Family::of(*address) }, *address)
+        (SetName { group: Some(group.clone()), family: Family::of(*address) }, *address)
     };
     groups.iter().flat_map(|group| addresses.iter().map(move |address| member(group, address))).collect()
+}
+
+/// The addresses by which what this host routes to the interface is known.
+fn connected(interface: &Interface, known: &[IpAddr]) -> Vec<(SetName, IpAddr)> {
+    let all = known.iter().copied().chain([IpAddr::V6(interface.mac.link_local())]);
+    all.map(|address| (SetName::connected(Family::of(address)), address)).collect()
 }
 
 fn identity(policy: &Policy, interface: &Interface, entries: &[&GuestEntry]) -> Result<Identity, ResolveError> {

@@ -82,7 +82,9 @@ impl Name {
 
     /// The set of a group's members of one family.
     pub fn set(set: &SetName) -> Self {
-        let group = set.group.to_string();
+        // No group is named like this.
+        let Some(group) = &set.group else { return Self::base(&format!("connected_{}", set.family)) };
+        let group = group.to_string();
         let plain = group.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let simple = group.len() <= 16 && plain && !looks_hashed(&group);
         let group = if simple { group } else { hashed(&group) };
@@ -198,7 +200,7 @@ mod tests {
 
     #[test]
     fn long_group_names_are_hashed_not_cut() {
-        let set = |group: &str| Name::set(&SetName { group: group.parse().unwrap(), family: Family::V6 });
+        let set = |group: &str| Name::set(&SetName { group: Some(group.parse().unwrap()), family: Family::V6 });
         let one = set("a-very-long-group-name-of-tenant-1");
         let two = set("a-very-long-group-name-of-tenant-2");
         assert_ne!(one, two);

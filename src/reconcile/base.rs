@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::engine::BridgeNames;
-use crate::facts::policy::{BridgePolicy, Peer, Policy, UnknownPorts, Uplinks};
+use crate::facts::policy::{BridgePolicy, MidStream, Peer, Policy, UnknownPorts, Uplinks};
 use crate::kernel::Links;
 use crate::model::{SetName, host_wall, routed_wall};
 use crate::net::{Family, IfName};
@@ -68,5 +68,7 @@ fn sets(policy: &Policy) -> BTreeSet<SetName> {
         Peer::Group(group) => Some(group),
         _ => None,
     });
-    groups.flat_map(|group| Family::BOTH.map(|family| SetName { group: group.clone(), family })).collect()
+    let groups = groups.flat_map(|group| Family::BOTH.map(|family| SetName { group: Some(group.clone()), family }));
+    let connected = Family::BOTH.map(SetName::connected).into_iter();
+    groups.chain(connected.filter(|_| policy.guests.mid_stream == MidStream::Drop)).collect()
 }

@@ -76,7 +76,7 @@ impl Ours {
     /// # Errors
     /// What the program has against it.
     pub fn guard(&self, number: usize, case: &Case) -> Result<(), Error> {
-        self.host().guard(&domain(number, case), Arrival::Running).map(drop)
+        self.host().guard(&domain(number, case), Arrival::Fresh).map(drop)
     }
 
     /// Takes all rules away.

@@ -107,6 +107,12 @@ impl World {
             Way::AllAtOnce => {
                 let outcome = host.apply_all(domains)?;
                 assert!(outcome.problems.is_empty(), "{:?}", outcome.problems);
+                // They came as if they ran, and would keep what they have for a while.
+                let settling = self.root.path().join("run/virt-guard/settling");
+                if settling.exists() {
+                    fs::remove_dir_all(settling).expect("nobody settles");
+                    host.apply_all(&[])?;
+                }
             }
         }
         Model::new(&host, domains)

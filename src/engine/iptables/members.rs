@@ -31,8 +31,8 @@ pub(super) fn changed(change: &Change<'_>) -> Vec<ChainText> {
 }
 
 /// ebtables holds the sources of what goes to a guest, mangle the destinations
-/// of what comes from one.
-fn chains(set: &SetName, addresses: &BTreeSet<IpAddr>, marks: Marks) -> [ChainText; 2] {
+/// of what comes from one, or is routed to one.
+fn chains(set: &SetName, addresses: &BTreeSet<IpAddr>, marks: Marks) -> Vec<ChainText> {
     let bit = marks.scratch();
     let name = Name::set(set);
     let (protocol, source) = match set.family {
@@ -42,13 +42,9 @@ fn chains(set: &SetName, addresses: &BTreeSet<IpAddr>, marks: Marks) -> [ChainTe
     let ebtables =
         |address| format!("-p {protocol} {source} {address} -j mark --mark-or {bit:#010x} --mark-target RETURN");
     let mangle = |address| format!("-d {address} -j MARK --set-xmark {bit:#x}/{bit:#x}");
-    [
-        ChainText {
-            table: Table::EbtablesNat,
-            name: name.clone(),
-            hook: None,
-            rules: addresses.iter().map(ebtables).collect(),
-        },
-        ChainText { table: Table::Mangle(set.family), name, hook: None, rules: addresses.iter().map(mangle).collect() },
-    ]
+    let chain = |table, rules| ChainText { table, name: name.clone(), hook: None, rules };
+    let asked_by_ebtables = set.group.is_some();
+    let ebtables = || chain(Table::EbtablesNat, addresses.iter().map(ebtables).collect());
+    let mangle = chain(Table::Mangle(set.family), addresses.iter().map(mangle).collect());
+    asked_by_ebtables.then(ebtables).into_iter().chain([mangle]).collect()
 }

@@ -12,12 +12,13 @@ mod rule;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 
 use self::limit::Counter;
 use self::rule::Place;
 use super::{ChainText, Change, Element, Engine, EngineKind, Inexpressible, NatChange, Standing, Step, Table, Tool};
 use crate::facts::policy::{Marks, UnknownPorts};
-use crate::model::NatTable;
+use crate::model::{NatTable, SetName};
 use crate::net::{Direction, Family, IfName};
 use crate::plan::{Base, Chain, GuardedBridge, Name, Plan, PortPlan};
 
@@ -72,12 +73,12 @@ impl Engine for Nftables {
         for port in plan.ports() {
             chains.extend(port_chains(&plan.base, port)?);
         }
-        let mut containers = sets(plan);
-        containers.extend(plan.ports().iter().flat_map(limit::counters).map(|counter| block_of_set(&counter)));
+        let mut maps: String =
+            plan.ports().iter().flat_map(limit::counters).map(|counter| block_of_set(&counter)).collect();
         for direction in Direction::BOTH {
-            containers.push_str(&map(direction, plan.ports()));
+            maps.push_str(&map(direction, plan.ports()));
         }
-        let mut text = tables(&plan.base, &containers, &chains)?;
+        let mut text = tables(&plan.base, plan.ports(), &maps, &chains)?;
         if !plan.nat.is_empty() {
             text.push_str(&nat::change(&NatTable::default(), &plan.nat, plan.base.marks));
         }
@@ -100,7 +101,7 @@ impl Engine for Nftables {
             let elements = names.iter().map(|name| format!("\"{name}\" : drop"));
             port_map_of(direction, elements)
         });
-        let text = tables(base, &(uplinks(base) + &maps.concat()), &bridge_base(base))?;
+        let text = tables(base, &[], &maps.concat(), &bridge_base(base))?;
         Ok(vec![Step { tool: Tool::Nft, text }])
     }
 
@@ -155,10 +156,20 @@ impl Engine for Nftables {
         for port in ports {
             elements.extend(self.entries(port));
             let members = port.members.iter().filter(|(set, _)| base.sets.contains(set));
-            elements.extend(members.map(|(set, address)| found_in(Name::set(set).as_str(), address.to_string())));
+            elements.extend(members.map(|(set, address)| Element {
+                table: table_of(set),
+                container: Name::set(set).to_string(),
+                element: address.to_string(),
+            }));
         }
         elements
     }
+}
+
+/// A rule can refer to a set of its own table only: groups are for what stands around
+/// ports, the other for what is routed to them.
+fn table_of(set: &SetName) -> Table {
+    if set.group.is_some() { Table::NftBridge } else { Table::NftInet }
 }
 
 fn found_in(container: &str, element: String) -> Element {
@@ -170,13 +181,14 @@ fn remove_tables() -> String {
     [BRIDGE, INET].map(|table| format!("add table {table}\ndelete table {table}\n")).concat()
 }
 
-/// Both tables anew, with these sets and maps and chains around ports.
-fn tables(base: &Base, containers: &str, chains: &[ChainText]) -> Result<String, Inexpressible> {
+/// Both tables anew, with the sets of these ports, maps and chains around ports.
+fn tables(base: &Base, ports: &[PortPlan], maps: &str, chains: &[ChainText]) -> Result<String, Inexpressible> {
     let mut text = remove_tables();
     let _ = writeln!(text, "table {BRIDGE} {{");
-    text.push_str(containers);
+    text.push_str(&(uplinks(base) + &sets(base, ports, Table::NftBridge) + maps));
     chains.iter().for_each(|chain| text.push_str(&block(chain)));
     let _ = writeln!(text, "}}\ntable {INET} {{");
+    text.push_str(&sets(base, ports, Table::NftInet));
     inet_base(base)?.iter().for_each(|chain| text.push_str(&block(chain)));
     text.push_str("}\n");
     Ok(text)
@@ -275,15 +287,15 @@ fn block(chain: &ChainText) -> String {
     text
 }
 
-/// The uplinks and the groups' members, each set shared by all ports.
-fn sets(plan: &Plan) -> String {
-    let mut text = uplinks(&plan.base);
-    for name in &plan.base.sets {
+/// The sets of addresses in this table, each shared by all ports.
+fn sets(base: &Base, ports: &[PortPlan], table: Table) -> String {
+    let mut text = String::new();
+    for name in base.sets.iter().filter(|name| table_of(name) == table) {
         let kind = match name.family {
             Family::V4 => "ipv4_addr",
             Family::V6 => "ipv6_addr",
         };
-        let members = plan.ports().iter().flat_map(|port| &port.members).filter(|(set, _)| set == name);
+        let members = ports.iter().flat_map(|port| &port.members).filter(|(set, _)| set == name);
         let addresses: BTreeSet<_> = members.map(|(_, address)| *address).collect();
         text.push_str(&set(Name::set(name).as_str(), kind, addresses.iter().map(ToString::to_string)));
     }
@@ -385,8 +397,10 @@ fn stale_counters(change: &Change<'_>) -> Vec<String> {
 
 fn member_changes(change: &Change<'_>) -> String {
     let known = |set: &_| change.base.sets.contains(set);
-    let line =
-        |word: &str, set: &_, address: &_| format!("{word} element {BRIDGE} {} {{ {address} }}\n", Name::set(set));
+    let line = |word: &str, set: &SetName, address: &IpAddr| {
+        let table = if table_of(set) == Table::NftBridge { BRIDGE } else { INET };
+        format!("{word} element {table} {} {{ {address} }}\n", Name::set(set))
+    };
     let mut text = String::new();
     for (set, address) in change.after.iter().flat_map(|port| &port.members).filter(|(set, _)| known(set)) {
         text.push_str(&line("add", set, address));

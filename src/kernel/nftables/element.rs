@@ -93,7 +93,8 @@ fn verdict_text(verdict: &[u8]) -> String {
 
 /// Sets of members hold addresses; the others hold names of interfaces.
 fn key_text(set: &str, key: &[u8]) -> Option<String> {
-    if !set.starts_with("vg_m_") {
+    let is_of_addresses = set.starts_with("vg_m_") || set.starts_with("vg_connected_");
+    if !is_of_addresses {
         return Some(format!("\"{}\"", text(key)));
     }
     address(key).map(|address| address.to_string())
