@@ -77,7 +77,7 @@ impl Host {
 fn help_lists_all_commands() {
     let run = Host::new().run("--help");
     assert_eq!(run.code, 0);
-    for command in ["status", "check", "apply", "show", "explain", "preserve", "install", "uninstall"] {
+    for command in ["status", "check", "apply", "show", "explain", "services", "preserve", "install", "uninstall"] {
         assert!(run.out.contains(&format!("\n  {command} ")), "{command}: {}", run.out);
     }
 }

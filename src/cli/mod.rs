@@ -18,6 +18,7 @@ mod install;
 mod nwfilter;
 mod preserve;
 mod report;
+mod services;
 mod show;
 mod status;
 mod table;
@@ -67,6 +68,7 @@ pub enum Command {
     Explain(explain::Explain),
     Floating(floating::Floating),
     Flows(flows::Flows),
+    Services(services::Services),
     Daemon(daemon::Daemon),
     Events(events::Events),
     Nwfilter(nwfilter::Nwfilter),
@@ -86,6 +88,7 @@ pub fn run(args: &Args) -> Exit {
         Command::Explain(command) => command.run(root),
         Command::Floating(command) => command.run(root),
         Command::Flows(command) => command.run(root),
+        Command::Services(command) => command.run(root),
         Command::Daemon(command) => command.run(root),
         Command::Events(command) => command.run(root),
         Command::Nwfilter(command) => command.run(root),

@@ -16,9 +16,12 @@ mod notices;
 mod programs;
 mod readback;
 pub mod saved;
+mod sockets;
 mod support;
 
-pub use addresses::{Addresses, HostAddress, announce, enable_forwarding, forwarding, put_address, take_address};
+pub use addresses::{
+    Addresses, HostAddress, announce, enable_forwarding, forwarding, put_address, routes_loopback, take_address,
+};
 pub use conntrack::{Conntrack, End};
 pub use files::{Concern, FileNews, FileWatch};
 pub use instance::{Needs, read_instances};
@@ -28,6 +31,7 @@ pub use nftables::generation;
 pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
+pub use sockets::{Listener, Owner, owners};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
 };

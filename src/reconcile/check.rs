@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::engine::{Element, Engine, EngineKind};
-use crate::kernel::{Listing, bridge_netfilter_stands};
+use crate::facts::policy::Policy;
+use crate::kernel::{Links, Listing, bridge_netfilter_stands};
 use crate::plan::{Plan, PortPlan};
 use crate::state::{BaseRecord, PortRecord};
 
@@ -26,6 +27,14 @@ impl Host {
         drifts.extend(self.nat_differences(engine.as_ref(), &whole.plan.base, &whole.plan.nat)?);
         drifts.extend(self.fragment_drifts()?);
         Ok(drifts)
+    }
+
+    /// What differs in the walls alone; translations and the operator's own rules open none.
+    pub(super) fn wall_drifts(&mut self, policy: &Policy, links: &Links) -> Result<Vec<Drift>, Error> {
+        let engine = self.engine(policy.engine)?;
+        let _lock = self.locked()?;
+        let whole = self.whole(Basis::Policy(policy), links, engine.as_ref())?;
+        self.differences(&whole, engine.as_ref())
     }
 
     pub(super) fn differences(&mut self, whole: &Whole, engine: &dyn Engine) -> Result<Vec<Drift>, Error> {

@@ -18,6 +18,7 @@ mod heal;
 mod nat;
 mod port;
 mod query;
+mod services;
 mod settle;
 mod verify;
 mod whole;
@@ -46,6 +47,7 @@ pub use flows::{FlowView, Judgement, Revocation, Selection};
 pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
+pub use services::{Exposure, Service, Services};
 pub use verify::Drift;
 
 /// Why rules could not be brought into the kernel.

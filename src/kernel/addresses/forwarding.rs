@@ -12,7 +12,7 @@ use nix::sys::socket::SockProtocol;
 
 use super::routes::routes;
 use crate::kernel::netlink::Socket;
-use crate::net::Family;
+use crate::net::{Family, IfName};
 
 /// The settings as sysctl(8) names them (Documentation/networking/ip-sysctl).
 const fn setting(family: Family) -> &'static str {
@@ -54,6 +54,15 @@ pub fn enable_forwarding(family: Family) -> io::Result<()> {
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", setting(family)));
     fs::write(path(family), "1").map_err(failed)?;
     if forwarding(family) { Ok(()) } else { Err(failed(io::Error::other("is off after it was switched on"))) }
+}
+
+/// Whether packets that come in by `interface` may be for 127.0.0.0/8, which otherwise
+/// none but the host itself reaches (`route_localnet`, Documentation/networking/ip-sysctl).
+pub fn routes_loopback(interface: &IfName) -> bool {
+    ["all", interface.as_str()].into_iter().any(|name| {
+        let setting = format!("/proc/sys/net/ipv4/conf/{name}/route_localnet");
+        fs::read_to_string(setting).is_ok_and(|text| text.trim() == "1")
+    })
 }
 
 /// An interface with routes that a router advertised, if the kernel would drop them.

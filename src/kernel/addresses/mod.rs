@@ -23,7 +23,7 @@ use crate::net::{Family, IfName};
 use routes::{Route, routes};
 
 pub use announce::announce;
-pub use forwarding::{enable_forwarding, forwarding};
+pub use forwarding::{enable_forwarding, forwarding, routes_loopback};
 pub use place::{put_address, take_address};
 
 /// linux/rtnetlink.h
@@ -108,23 +108,36 @@ impl Netlink {
     /// The kernel does not answer, or answers with an error.
     pub fn addresses(self) -> io::Result<Addresses> {
         let mut socket = Socket::open(SockProtocol::NetlinkRoute)?;
-        let messages = socket.dump(&Request::new(RTM_GETADDR, &[0; IFADDR]))?;
         let mut names = Names::default();
-        let told = messages.iter().filter(|message| message.kind == RTM_NEWADDR);
-        let borne: Vec<_> = told.filter_map(|message| host_address(message, &mut names)).collect();
+        let mut borne = borne(&mut socket, &mut names)?;
+        borne.retain(|borne| !is_of_its_link(borne.address));
         let routes = routes(&mut socket)?;
         let default_route = |family| Some((family, names.of(default_interface(&routes, family)?)?));
         let default_routes: Vec<_> = Family::BOTH.into_iter().filter_map(default_route).collect();
         Ok(Addresses::new(borne, default_routes))
     }
+
+    /// The addresses as they are now, those of a single link included.
+    ///
+    /// # Errors
+    /// The kernel does not answer, or answers with an error.
+    pub fn every_address(self) -> io::Result<Vec<HostAddress>> {
+        borne(&mut Socket::open(SockProtocol::NetlinkRoute)?, &mut Names::default())
+    }
+}
+
+fn borne(socket: &mut Socket, names: &mut Names) -> io::Result<Vec<HostAddress>> {
+    let messages = socket.dump(&Request::new(RTM_GETADDR, &[0; IFADDR]))?;
+    let told = messages.iter().filter(|message| message.kind == RTM_NEWADDR);
+    Ok(told.filter_map(|message| host_address(message, names)).collect())
 }
 
 /// The names of interfaces by number, each asked for once.
 #[derive(Default)]
-struct Names(BTreeMap<u32, Option<IfName>>);
+pub(super) struct Names(BTreeMap<u32, Option<IfName>>);
 
 impl Names {
-    fn of(&mut self, index: u32) -> Option<IfName> {
+    pub(super) fn of(&mut self, index: u32) -> Option<IfName> {
         // One that is gone by now bears no address any more.
         let ask = || if_indextoname(index).ok()?.to_str().ok()?.parse().ok();
         self.0.entry(index).or_insert_with(ask).clone()
@@ -135,8 +148,7 @@ fn host_address(message: &Message, names: &mut Names) -> Option<HostAddress> {
     let (prefix, index) = (*message.body.get(1)?, u32_at(&message.body, 4)?);
     let attributes = message.body.get(IFADDR..)?;
     let value = attribute(attributes, IFA_LOCAL).or_else(|| attribute(attributes, IFA_ADDRESS))?;
-    let address = address(value).filter(|address| !is_of_its_link(*address))?;
-    Some(HostAddress { interface: names.of(index)?, address, prefix })
+    Some(HostAddress { interface: names.of(index)?, address: address(value)?, prefix })
 }
 
 fn is_of_its_link(address: IpAddr) -> bool {

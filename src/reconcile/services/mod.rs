@@ -1,0 +1,206 @@
+//! Which of the host's own services guests can reach.
+//!
+//! In: who listens, the addresses of this host, the policy, and what stands in the
+//! kernel. Out: each listener with what becomes of a guest's first packet to it.
+//! Changes nothing.
+
+mod reach;
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::facts::policy::{BridgePolicy, Policy, UnknownPorts};
+use crate::kernel::{HostAddress, Links, Listener, Netlink, Owner, owners, routes_loopback};
+use crate::model::{FlowEnd, Members, Origin, Verdict, Wall, admission, host_wall};
+use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
+use crate::plan::Base;
+
+use super::{Error, Host};
+use reach::{Bridge, reached};
+
+/// A guest's first packet. The host's wall asks neither for its port, nor for whose it is.
+const GUEST_PORT: u16 = 49152;
+const GUEST_MAC: Mac = Mac::new([0x02, 0, 0, 0, 0, 0x01]);
+
+/// Why a service is exposed while [`Services::breach`] says what is wrong.
+const NO_WALLS: &str = "the walls do not stand as the policy has them";
+
+/// What becomes of a guest's first packet to a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exposure {
+    /// It gets there although the policy does not allow it: why the wall is not in its way.
+    Exposed(String),
+    /// It gets there: the rule that lets it.
+    Allowed(Origin),
+    /// It would get there, if the host's wall did not drop it by this rule.
+    Filtered(Origin),
+    /// The service is bound to what no guest can reach.
+    Local,
+}
+
+/// A service of the host and what becomes of guests' packets to it, by the same rule
+/// wherever it is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its socket.
+    pub listener: Listener,
+    /// The processes that hold the socket; the kernel's own have none.
+    pub owners: Vec<Owner>,
+    /// What becomes of the packets.
+    pub exposure: Exposure,
+    /// The bridges whose guests reach it, and by which addresses.
+    pub reached: Vec<(IfName, Vec<IpAddr>)>,
+}
+
+/// The services of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Services {
+    /// Why the walls are not known to stand as the policy has them.
+    pub breach: Option<String>,
+    /// The guest-facing bridges that are there.
+    pub bridges: Vec<IfName>,
+    /// Each service, the most dangerous first.
+    pub all: Vec<Service>,
+}
+
+/// What a listener is judged by.
+struct Scene {
+    wall: Wall,
+    breach: Option<String>,
+    bridges: Vec<Bridge>,
+    addresses: Vec<HostAddress>,
+}
+
+impl Host {
+    /// The host's own services, and which of them guests reach.
+    ///
+    /// # Errors
+    /// The policy is broken or the kernel cannot be asked.
+    pub fn services(&mut self) -> Result<Services, Error> {
+        let policy = self.policy()?;
+        let scene = self.scene(&policy)?;
+        let listeners = Netlink.listeners().map_err(Error::io("the sockets of this host cannot be listed"))?;
+        let inodes: BTreeSet<_> = listeners.iter().map(|listener| listener.inode).collect();
+        let owners = owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))?;
+        let with_owners = |service: Service| {
+            let owners = owners.get(&service.listener.inode).cloned().unwrap_or_default();
+            Service { owners, ..service }
+        };
+        let mut all: Vec<_> = listeners.iter().flat_map(|listener| scene.judge(listener)).map(with_owners).collect();
+        all.sort_by_key(|service| {
+            let Listener { protocol, address, port, .. } = service.listener;
+            (service.exposure.rank(), protocol, port, address)
+        });
+        let bridges = scene.bridges.into_iter().map(|bridge| bridge.name).collect();
+        Ok(Services { breach: scene.breach, bridges, all })
+    }
+
+    fn scene(&mut self, policy: &Policy) -> Result<Scene, Error> {
+        let links = self.links()?;
+        let breach = self.breach(policy, &links)?;
+        let base = self.base(policy, &links);
+        let addresses = Netlink.every_address().map_err(Error::io("the addresses of this host cannot be listed"))?;
+        let bridges = links.bridges().filter_map(|name| {
+            let of_policy = policy.bridges.iter().find(|bridge| bridge.pattern.matches(name))?;
+            Some(Bridge {
+                name: name.clone(),
+                master: links.get(name).and_then(|link| link.master.clone()),
+                routes_loopback: routes_loopback(name),
+                breach: self.stranger(of_policy, name, &links, &base),
+            })
+        });
+        Ok(Scene { wall: host_wall(policy), breach, bridges: bridges.collect(), addresses })
+    }
+
+    /// Why the walls are not known to stand as the policy has them, if so.
+    fn breach(&mut self, policy: &Policy, links: &Links) -> Result<Option<String>, Error> {
+        if self.state.base().is_none() {
+            return Ok(Some("nothing was applied yet, or not to its end".to_owned()));
+        }
+        let drifts = self.wall_drifts(policy, links)?;
+        Ok(drifts.first().map(|first| match drifts.len() {
+            1 => first.to_string(),
+            all => format!("{first}; and {} more", all - 1),
+        }))
+    }
+
+    /// Whoever is at a port that is nobody's meets no wall, if the policy leaves it open.
+    fn stranger(&self, policy: &BridgePolicy, bridge: &IfName, links: &Links, base: &Base) -> Option<String> {
+        let is_nobodys = |port: &IfName| !base.uplinks.contains(port) && self.state.port(port).is_none();
+        let mut ports = links.ports(bridge).map(|(port, _)| port);
+        let open = ports.find(|port| policy.unknown_ports == UnknownPorts::Accept && is_nobodys(port))?;
+        Some(format!("{open} of {bridge} is no guest's port, and unknown-ports = \"accept\""))
+    }
+}
+
+impl Exposure {
+    /// The most dangerous is 0.
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Exposed(_) => 0,
+            Self::Allowed(_) => 1,
+            Self::Filtered(_) => 2,
+            Self::Local => 3,
+        }
+    }
+}
+
+impl Scene {
+    /// The listener once for each way in which guests' packets to it are judged.
+    fn judge(&self, listener: &Listener) -> Vec<Service> {
+        let service = |exposure, reached| Service { listener: listener.clone(), owners: Vec::new(), exposure, reached };
+        let mut services: Vec<Service> = Vec::new();
+        for bridge in &self.bridges {
+            let by = reached(listener, bridge, &self.addresses);
+            for family in Family::BOTH {
+                let addresses: Vec<_> = by.iter().copied().filter(|address| Family::of(*address) == family).collect();
+                if addresses.is_empty() {
+                    continue;
+                }
+                let exposure = self.exposure(listener, bridge, family);
+                match services.iter_mut().find(|service| service.exposure == exposure) {
+                    Some(known) => known.add(&bridge.name, addresses),
+                    None => services.push(service(exposure, vec![(bridge.name.clone(), addresses)])),
+                }
+            }
+        }
+        if services.is_empty() { vec![service(Exposure::Local, Vec::new())] } else { services }
+    }
+
+    /// What the policy allows is allowed, whether the wall stands or not.
+    fn exposure(&self, listener: &Listener, bridge: &Bridge, family: Family) -> Exposure {
+        let end = FlowEnd { direction: Direction::Out, mac: GUEST_MAC, walls: vec![&self.wall] };
+        let first = first_packet(listener, family);
+        let breach = self.breach.as_ref().map(|_| NO_WALLS).or(bridge.breach.as_deref());
+        match (admission(&end, &Members::default(), &first), breach) {
+            (Some(decision), _) if decision.verdict == Verdict::Accept => Exposure::Allowed(decision.origin),
+            (_, Some(breach)) => Exposure::Exposed(breach.to_owned()),
+            (Some(decision), None) => Exposure::Filtered(decision.origin),
+            (None, None) => Exposure::Exposed("the wall asks for what is not known of a packet".to_owned()),
+        }
+    }
+}
+
+impl Service {
+    fn add(&mut self, bridge: &IfName, more: Vec<IpAddr>) {
+        match self.reached.iter_mut().find(|(known, _)| known == bridge) {
+            Some((_, addresses)) => addresses.extend(more),
+            None => self.reached.push((bridge.clone(), more)),
+        }
+    }
+}
+
+/// The packet with which a connection to `listener` begins. The wall asks neither who
+/// sends it nor by which of the host's addresses it came.
+fn first_packet(listener: &Listener, family: Family) -> Tuple {
+    // Addresses for documentation (RFC 5737, RFC 3849).
+    let [source, destination]: [IpAddr; 2] = match family {
+        Family::V4 => [1, 2].map(|number| Ipv4Addr::new(192, 0, 2, number).into()),
+        Family::V6 => [1, 2].map(|number| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, number).into()),
+    };
+    let detail = Detail::Ports { source: GUEST_PORT, destination: listener.port };
+    Tuple { source, destination, protocol: listener.protocol, detail }
+}
+
+#[cfg(test)]
+mod tests;
