@@ -13,6 +13,7 @@
 //!  net    values: addresses, ports, names                 imports nothing
 //!  facts  what others wrote, with file and line           ← net
 //!  model  rules in walls; evaluate, the specification     ← facts
+//!  pins   how a service is kept from where guests are     ← net
 //!  plan   chains, their order, their names                ← model
 //!  engine plan → text for nft, or ebtables and iptables   ← plan
 //!  kernel programs, netlink, /proc; what really stands    ← engine
@@ -54,6 +55,7 @@ pub mod libvirt;
 pub mod log;
 pub mod model;
 pub mod net;
+pub mod pins;
 pub mod plan;
 pub mod reconcile;
 pub mod state;

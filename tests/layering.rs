@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 const ORDER: [&[&str]; 9] = [
     &["net", "digest"],
     &["facts"],
-    &["model"],
+    &["model", "pins"],
     &["plan"],
     &["engine"],
     &["kernel"],
