@@ -35,9 +35,9 @@ class Browser:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self.session = None
         try:
             self.root = f"http://127.0.0.1:{self.port()}"
-            self.session = None
             options = {"args": OPTIONS + [f"--user-data-dir={self.home.name}/profile"]}
             wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
             made = self.post("/session", {"capabilities": {"alwaysMatch": wanted}})
@@ -60,7 +60,7 @@ class Browser:
         """The one that the driver has chosen, by what it prints."""
         end = time.monotonic() + START
         for line in self.driver.stdout:
-            if "on port" in line and line.rstrip(".\n").split()[-1].isdigit():
+            if "started successfully on port" in line:
                 return int(line.rstrip(".\n").split()[-1])
             if time.monotonic() > end:
                 break
@@ -91,8 +91,9 @@ class Browser:
         self.post(f"{self.session}/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": media})
 
     def complaints(self):
-        """What the browser had to say about the page since it was asked last."""
-        return [entry["message"] for entry in self.post(f"{self.session}/se/log", {"type": "browser"})]
+        """What the browser had to say since it was asked last, of pages not its own."""
+        said = [entry["message"] for entry in self.post(f"{self.session}/se/log", {"type": "browser"})]
+        return [message for message in said if not message.startswith("chrome://")]
 
     def screenshot(self, file):
         """All of the page, also what is below the window's edge."""
