@@ -21,6 +21,7 @@ of_management=(192.0.2.10 2001:db8:2::10)
 # Names of the programs that knock; what guests may use, and what is none of theirs.
 for_guests=(dns dns-tcp)
 for_operators=(ssh rpcbind rpcbind-tcp postgresql libvirt page)
+services=("${for_guests[@]}" "${for_operators[@]}")
 
 in_guest() { ip netns exec guest "$@"; }
 in_operator() { ip netns exec operator "$@"; }
