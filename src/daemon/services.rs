@@ -18,7 +18,7 @@ use crate::state::events::{Event, Kind, ServiceFact};
 /// Services are listed in this part of the time within which they are to be told of.
 const PART: (u32, u32) = (3, 4);
 /// A look that takes long is followed by so many times as long without one.
-const REST: u32 = 50;
+const REST: u32 = 10;
 /// So many of a kind are told one by one; of more only the first few are named.
 const ALONE: usize = 8;
 const NAMED: usize = 3;
@@ -280,6 +280,6 @@ mod tests {
         assert_eq!(services.due(Some(second)), Some(start + Duration::from_millis(750)));
         assert_eq!(services.due(None), None);
         services.looked(start, start + second, Some(second));
-        assert_eq!(services.due(Some(second)), Some(start + 51 * second));
+        assert_eq!(services.due(Some(second)), Some(start + 11 * second));
     }
 }

@@ -118,8 +118,17 @@ impl Host {
     /// The policy is broken or the kernel cannot be asked.
     pub fn exposures(&mut self) -> Result<Exposures, Error> {
         let scene = self.scene_as_it_stands()?;
-        let listeners = listeners()?;
-        Ok(listeners.iter().flat_map(|listener| scene.judge(listener)).map(|service| service.exposure).collect())
+        scene.count()
+    }
+
+    /// The same right after [`Host::check_all`] has found that nothing differs: the walls
+    /// are not read once more.
+    ///
+    /// # Errors
+    /// As of [`Host::exposures`].
+    pub fn exposures_behind_walls(&mut self) -> Result<Exposures, Error> {
+        let (policy, links) = (self.policy()?, self.links()?);
+        self.scene(&policy, &links, None)?.count()
     }
 
     /// The scene by the walls as the kernel has them.
@@ -203,6 +212,11 @@ impl Exposure {
 }
 
 impl Scene {
+    /// How many of those that listen now guests reach, or would.
+    fn count(&self) -> Result<Exposures, Error> {
+        Ok(listeners()?.iter().flat_map(|listener| self.judge(listener)).map(|service| service.exposure).collect())
+    }
+
     /// The listener once for each way in which guests' packets to it are judged.
     fn judge(&self, listener: &Listener) -> Vec<Service> {
         let service = |exposure, reached| Service { listener: listener.clone(), owners: Vec::new(), exposure, reached };
