@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pace::Pace;
+use super::services::Services;
 use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
@@ -31,7 +32,8 @@ pub struct Worker {
     pub(super) wanted: Wanted,
     pace: Pace,
     pub(super) journal: Journal,
-    settings: DaemonPolicy,
+    pub(super) services: Services,
+    pub(super) settings: DaemonPolicy,
     /// When everything is compared although nobody told of a change.
     next_check: Instant,
     /// The number of the last change of rules that is known already.
@@ -71,6 +73,7 @@ impl Worker {
             wanted: Wanted::default(),
             pace: Pace::new(now),
             journal: Journal::new(root),
+            services: Services::new(now),
             settings: DaemonPolicy::default(),
             next_check: now,
             seen: None,
@@ -115,7 +118,8 @@ impl Worker {
         let attack = self.wanted.attack.as_ref().map(|_| self.pace.free_at());
         let look = self.wanted.look.map(|due| due.max(self.pace.free_at()));
         let beside = self.wanted.beside.as_ref().map(|beside| beside.due);
-        let next = attack.into_iter().chain(look).chain(beside).fold(self.next_check, Instant::min);
+        let services = self.services.due(self.settings.services_within);
+        let next = attack.into_iter().chain(look).chain(beside).chain(services).fold(self.next_check, Instant::min);
         next.saturating_duration_since(now)
     }
 
@@ -132,6 +136,7 @@ impl Worker {
             self.close();
         }
         if mem::take(&mut self.wanted.links) {
+            self.services.outdate();
             self.look_at_network(now);
         }
         let told = self.wanted.attack.is_some() || self.wanted.look.is_some_and(|due| due <= now);
@@ -148,6 +153,7 @@ impl Worker {
             self.keep_foreign();
             self.wants_filters |= self.filters_rest <= now;
         }
+        self.look_at_services(Instant::now());
     }
 
     /// Whether libvirt's own rules are to be looked at; asked once.
@@ -206,6 +212,7 @@ impl Worker {
         let (done, cost) = (Instant::now(), begun.elapsed());
         self.seen = host.seen().filter(|_| healed.is_ok());
         self.take_settings(&host);
+        self.services.outdate();
         self.next_check = done + self.settings.check_every;
         match healed {
             Ok(healed) if healed.drifts.is_empty() => {
@@ -227,6 +234,7 @@ impl Worker {
         }
         self.retry = FIRST_RETRY;
         self.shut = false;
+        self.services.walls(None);
         release_memory();
     }
 
@@ -243,7 +251,9 @@ impl Worker {
         self.journal.failed(message);
         // Few ports are not closed before their rules are put back; they did not come.
         if let Err(error) = self.host().close_if_open() {
-            self.journal.failed(format!("the ports cannot be closed: {}", with_source(&error)));
+            let message = format!("the ports cannot be closed: {}", with_source(&error));
+            self.services.walls(Some(message.clone()));
+            self.journal.failed(message);
         }
         self.next_check = now + self.retry.min(self.settings.check_every);
         self.retry = (self.retry * 2).min(LONGEST_RETRY);
@@ -267,6 +277,7 @@ impl Worker {
     /// Something happened to one guest.
     fn see_to(&mut self, uuid: Uuid, domain: Option<&Domain>, event: &str) {
         self.has_run_programs = true;
+        self.services.outdate();
         let Some(domain) = domain else {
             // Whatever the hook has missed; usually there is nothing left to do.
             let mut host = self.host();
