@@ -287,7 +287,7 @@ fn install_and_uninstall_leave_no_trace_and_touch_nothing_foreign() {
     let host = Host::new();
     let missing = host.run("install");
     assert_eq!(missing.code, 2);
-    assert!(missing.err.contains("/usr/lib/virt-guard/virt-guard-hook: No such file"), "{}", missing.err);
+    assert!(missing.err.contains("/usr/sbin/virt-guard-hook: No such file"), "{}", missing.err);
     host.write("opt/v g/hook", "");
     let program = host.root().join("opt/v g/hook");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
