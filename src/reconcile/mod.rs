@@ -47,7 +47,7 @@ pub use flows::{FlowView, Judgement, Revocation, Selection};
 pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
-pub use services::{Exposure, Service, Services};
+pub use services::{Attempt, Exposure, Finding, ProbeOutcome, ProbeRequest, Probed, Service, Services, Stand, Walls};
 pub use verify::Drift;
 
 /// Why rules could not be brought into the kernel.
