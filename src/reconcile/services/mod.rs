@@ -17,7 +17,7 @@ use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
 
 use super::{Error, Host};
-pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Stand, Walls};
+pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Progress, Stand, Walls};
 use reach::{Bridge, reached};
 
 /// A guest's first packet. The host's wall asks neither for its port, nor for whose it is.
