@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use super::owner::{NONE, OwnerView, holder};
 use crate::cli::table::{count, table};
 use crate::model::Origin;
 use crate::net::{IfName, Protocol};
@@ -14,8 +15,6 @@ use crate::reconcile::{Exposure, Service, Services};
 
 /// The first line of the table.
 const HEAD: [&str; 8] = ["STATE", "PROTOCOL", "ADDRESS", "PROGRAM", "UNIT", "BOUND", "REACHED AT", "RULE"];
-/// What stands for nothing.
-const NONE: &str = "-";
 /// So many bridges, and of each so many addresses, are named in a line.
 const NAMED: usize = 4;
 
@@ -54,14 +53,6 @@ struct ServiceView {
     reason: Option<String>,
 }
 
-/// A process that holds the socket.
-#[derive(Debug, Serialize)]
-struct OwnerView {
-    pid: u32,
-    command: String,
-    unit: Option<String>,
-}
-
 /// What becomes of packets to it, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -91,8 +82,6 @@ impl From<Service> for ServiceView {
             Exposure::Filtered(rule) => (State::Filtered, Some(rule), None),
             Exposure::Local => (State::Local, None, None),
         };
-        let owner =
-            |owner: crate::kernel::Owner| OwnerView { pid: owner.pid, command: owner.command, unit: owner.unit };
         Self {
             state,
             protocol: listener.protocol,
@@ -102,7 +91,7 @@ impl From<Service> for ServiceView {
             interface: listener.interface,
             inode: listener.inode,
             uid: listener.uid,
-            owners: owners.into_iter().map(owner).collect(),
+            owners: owners.into_iter().map(OwnerView::from).collect(),
             reached_at: reached.into_iter().collect(),
             rule,
             reason,
@@ -131,7 +120,7 @@ impl fmt::Display for View {
 impl ServiceView {
     fn row(&self) -> [String; HEAD.len()] {
         let rule = self.rule.as_ref().map(Origin::to_string).or_else(|| self.reason.clone());
-        let (program, unit) = self.holder();
+        let (program, unit) = holder(&self.owners);
         [
             self.state.word().to_owned(),
             self.protocol.to_string(),
@@ -152,21 +141,6 @@ impl ServiceView {
             format!("{bridge}: {}", some(addresses.iter().map(IpAddr::to_string).collect(), " "))
         };
         some(self.reached_at.iter().map(place).collect(), ", ")
-    }
-
-    /// The first process that holds the socket, which is mostly the one that made it. One
-    /// that was handed over by systemd is the service's. Programs choose their names.
-    fn holder(&self) -> (String, String) {
-        let is_service = |owner: &&OwnerView| owner.pid != 1;
-        let Some(first) = self.owners.iter().find(is_service).or_else(|| self.owners.first()) else {
-            return (NONE.to_owned(), NONE.to_owned());
-        };
-        let others = match self.owners.len() {
-            1 => String::new(),
-            all => format!(" and {} more", all - 1),
-        };
-        let unit = first.unit.as_ref().map_or_else(|| NONE.to_owned(), |unit| unit.escape_debug().to_string());
-        (format!("{} ({}){others}", first.command.escape_debug(), first.pid), unit)
     }
 
     fn bound(&self) -> String {
