@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::socket::sockopt::{BindToDevice, Broadcast, Ipv6V6Only, ReuseAddr};
+use nix::sys::socket::sockopt::{BindToDevice, Broadcast, Ipv6V6Only};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
 };
@@ -323,8 +323,10 @@ fn what_a_killed_probe_leaves_is_swept() {
     let _services = Services::begin();
     let root = root("");
     apply(root.path());
-    for (arguments, folder) in [("", "ports"), ("--without-walls", "probes")] {
+    let modes = [("", "ports"), ("--without-walls", "probes")];
+    for ((arguments, folder), later) in modes.into_iter().flat_map(|mode| [0, 150, 900].map(|later| (mode, later))) {
         let mut child = at_work(root.path(), arguments, folder);
+        thread::sleep(Duration::from_millis(later));
         child.kill().unwrap();
         child.wait().unwrap();
         let end = Instant::now() + patience();
