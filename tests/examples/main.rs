@@ -53,7 +53,9 @@ fn what_a_manual_page_shows_is_so() {
 
 #[test]
 fn what_a_guide_shows_is_so() {
-    let all = pages("docs").into_iter().filter(|page| page.extension().is_some_and(|kind| kind == "md"));
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let all =
+        pages("docs").into_iter().chain([readme]).filter(|page| page.extension().is_some_and(|kind| kind == "md"));
     let steps = all.map(|page| (page.clone(), of_markdown(&fs::read_to_string(&page).unwrap()).unwrap()));
     carry_out_all(steps.filter(|(_, steps)| !steps.is_empty()).collect());
 }
