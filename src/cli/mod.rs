@@ -16,6 +16,8 @@ mod flows;
 mod guests;
 mod install;
 mod nwfilter;
+#[allow(dead_code, reason = "services pin")]
+mod pending;
 mod preserve;
 mod report;
 mod services;

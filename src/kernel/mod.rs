@@ -5,6 +5,7 @@
 //! itself. Nothing here decides what ought to be there.
 
 mod addresses;
+mod clock;
 mod conntrack;
 mod files;
 mod instance;
@@ -22,6 +23,7 @@ mod support;
 pub use addresses::{
     Addresses, HostAddress, announce, enable_forwarding, forwarding, put_address, routes_loopback, take_address,
 };
+pub use clock::Moment;
 pub use conntrack::{Conntrack, End};
 pub use files::{Concern, FileNews, FileWatch};
 pub use instance::{Needs, read_instances};

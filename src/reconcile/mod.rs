@@ -16,6 +16,7 @@ mod fragments;
 mod guest;
 mod heal;
 mod nat;
+mod pending;
 mod port;
 mod query;
 mod services;
@@ -47,6 +48,7 @@ pub use flows::{FlowView, Judgement, Revocation, Selection};
 pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
+pub use pending::WATCH;
 pub use services::{Exposure, Service, Services};
 pub use verify::Drift;
 
