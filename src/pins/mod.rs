@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::net::IfName;
 
@@ -57,7 +58,8 @@ pub struct Check {
 }
 
 /// What makes a service obey its files; systemd itself reads its own anew first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// The unit is restarted.
     Restart(String),

@@ -49,7 +49,7 @@ pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
 pub use pending::WATCH;
-pub use services::{Exposure, Service, Services};
+pub use services::{Attempt, Exposure, Finding, ProbeOutcome, ProbeRequest, Probed, Service, Services, Stand, Walls};
 pub use verify::Drift;
 
 /// Why rules could not be brought into the kernel.

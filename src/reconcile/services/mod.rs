@@ -4,6 +4,7 @@
 //! kernel. Out: each listener with what becomes of a guest's first packet to it.
 //! Changes nothing.
 
+mod probe;
 mod reach;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
 
 use super::{Error, Host};
+pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Stand, Walls};
 use reach::{Bridge, reached};
 
 /// A guest's first packet. The host's wall asks neither for its port, nor for whose it is.
