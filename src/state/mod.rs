@@ -29,7 +29,8 @@
 //! do: `nwfilter.json`, the filters that were made in libvirt (`filters`), and
 //! `floating.json` and `addresses.json`, the floating IPs associated by command and
 //! the addresses put on interfaces (`floating`), and `pending/NAME.json`, changes that
-//! are undone unless somebody confirms them (`pending`).
+//! are undone unless somebody confirms them (`pending`), and `pins/NAME/`, services kept
+//! from guests with what their files were before (`pins`, `replaced`).
 //!
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
@@ -43,7 +44,9 @@ mod fragments;
 mod lock;
 mod members;
 mod pending;
+mod pins;
 mod preserved;
+mod replaced;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -68,7 +71,9 @@ pub use floating::{Association, FloatingRecords, PutAddress};
 pub use fragments::FragmentRecord;
 pub use lock::Lock;
 pub use pending::Pending;
+pub use pins::{PinPhase, PinRecord};
 pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
+pub use replaced::{Copies, Found, Replaced};
 
 /// The lines of each chain as the kernel listed them right after they were applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
