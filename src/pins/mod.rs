@@ -4,6 +4,16 @@
 //! these files are to be, how the service checks them itself, and what makes it obey.
 //! Nothing here reads or changes the host.
 
+mod address;
+mod draft;
+mod name;
+mod recipe;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod wall;
+
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -12,6 +22,9 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::net::IfName;
+
+pub use name::Name;
+pub use recipe::recipe;
 
 /// Where a service is to listen from now on, and whom it is kept from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +70,9 @@ pub struct Check {
 }
 
 /// What makes a service obey its files; systemd itself reads its own anew first.
+///
+/// A unit that is not active stays so: a recipe names every unit that it wrote for,
+/// also such as nobody uses on this host, and to start them would open what was shut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Activation {
     /// The unit is restarted.
