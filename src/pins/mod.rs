@@ -4,6 +4,16 @@
 //! these files are to be, how the service checks them itself, and what makes it obey.
 //! Nothing here reads or changes the host.
 
+mod address;
+mod draft;
+mod name;
+mod recipe;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod unit;
+mod wall;
+
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -13,6 +23,9 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::net::IfName;
+
+pub use name::Name;
+pub use recipe::recipe;
 
 /// Where a service is to listen from now on, and whom it is kept from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +71,9 @@ pub struct Check {
 }
 
 /// What makes a service obey its files; systemd itself reads its own anew first.
+///
+/// A unit that is not active stays so: a recipe names every unit that it wrote for,
+/// also such as nobody uses on this host, and to start them would open what was shut.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {

@@ -1,0 +1,85 @@
+//! Which recipe is for what.
+//!
+//! In: a name. Out: how that is pinned: the service's own way where it has one, else
+//! systemd's filters on its unit.
+
+use super::draft::Draft;
+use super::unit::Unit;
+use super::wall::{self, Start};
+use super::{Activation, Files, Framework, Name, PinError, Recipe, Target, socket};
+
+/// How one service is pinned.
+type Way = fn(&mut Draft, &Name) -> Result<(), PinError>;
+
+/// The services that have a way of their own, by all names of theirs and of their
+/// units (without type and instance).
+const WAYS: [(&[&str], Way); 0] = [];
+
+/// How to keep `name` from guests: what to write, how to check it, what to restart.
+///
+/// # Errors
+/// There is no such unit, it cannot be pinned where the target says, or one of its
+/// files is not understood; nothing is half-answered.
+pub fn recipe(name: &Name, target: &Target, framework: Framework, files: &dyn Files) -> Result<Recipe, PinError> {
+    let mut draft = Draft::new(target, framework, files);
+    match (name.kind(), way(name)) {
+        (None | Some("service"), Some(way)) => way(&mut draft, name)?,
+        (None, None) => any(&mut draft, name, &[format!("{name}.service"), format!("{name}.socket")])?,
+        (Some("service" | "socket"), _) => any(&mut draft, name, &[name.to_string()])?,
+        (Some(kind), _) => {
+            return Err(PinError::Refused(format!(
+                "{name}: a {kind} listens nowhere, expected a .service or a .socket"
+            )));
+        }
+    }
+    Ok(draft.finish())
+}
+
+fn way(name: &Name) -> Option<Way> {
+    let (base, _) = name.instance();
+    WAYS.iter().find(|(names, _)| names.contains(&base)).map(|(_, way)| *way)
+}
+
+/// Pins the first of the units that there is.
+fn any(draft: &mut Draft, name: &Name, units: &[String]) -> Result<(), PinError> {
+    match find(draft, units)? {
+        Some(unit) if unit.name.ends_with(".socket") => socket::pin(draft, &unit),
+        Some(unit) => service(draft, &unit),
+        None => Err(unknown(name, units)),
+    }
+}
+
+/// The first of the units that there is.
+pub(super) fn find<T: AsRef<str>>(draft: &Draft, units: &[T]) -> Result<Option<Unit>, PinError> {
+    for unit in units {
+        if let Some(unit) = Unit::load(draft, unit.as_ref())? {
+            return Ok(Some(unit));
+        }
+    }
+    Ok(None)
+}
+
+/// There is nothing of this name.
+pub(super) fn unknown<T: AsRef<str>>(name: &Name, units: &[T]) -> PinError {
+    let units: Vec<_> = units.iter().map(AsRef::as_ref).collect();
+    PinError::Refused(format!(
+        "{name}: unknown here, expected a unit that systemd has, looked for {}",
+        units.join(", ")
+    ))
+}
+
+/// A unit that has no way of its own.
+fn service(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
+    if !wall::around(draft, unit, Start::AsBefore)? {
+        return Err(PinError::Refused(format!(
+            "{}: nothing to keep it from: no network and no bridge of guests is known",
+            unit.name
+        )));
+    }
+    draft.activate(Activation::Restart(unit.name.clone()));
+    draft.note(format!(
+        "{}: it goes on listening where it did; systemd drops what comes from guests and what goes to them",
+        unit.name
+    ));
+    Ok(())
+}
