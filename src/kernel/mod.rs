@@ -17,6 +17,7 @@ mod notices;
 mod programs;
 mod readback;
 pub mod saved;
+mod session;
 mod sockets;
 mod support;
 
@@ -33,6 +34,7 @@ pub use nftables::generation;
 pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
+pub use session::{Session, ssh_session};
 pub use sockets::{Listener, Owner, owners};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,

@@ -37,6 +37,7 @@ use crate::kernel::{
     read_all,
 };
 use crate::net::Family;
+use crate::pins::PinError;
 use crate::plan::PlanError;
 use crate::state::{Concerned, FloatingRecords, State};
 
@@ -49,7 +50,10 @@ pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
 pub use pending::WATCH;
-pub use services::{Attempt, Exposure, Finding, ProbeOutcome, ProbeRequest, Probed, Service, Services, Stand, Walls};
+pub use services::{
+    Attempt, Changed, Confirmation, Exposure, FileChange, Finding, PINS, PinPlan, PinTo, Pinnable, Pinned,
+    ProbeOutcome, ProbeRequest, Probed, Service, Services, Stand, Unpinned, Walls,
+};
 pub use verify::Drift;
 
 /// Why rules could not be brought into the kernel.
@@ -89,6 +93,12 @@ pub enum Error {
     /// What was applied is not what stands.
     #[error("the kernel does not hold what was applied: {0}")]
     NotApplied(String),
+    /// A service cannot be pinned as it was asked for.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// A service was not pinned, or not given back.
+    #[error("{0}")]
+    NotPinned(String),
     /// An interface that has to be guarded cannot be.
     #[error("{0}")]
     Unguardable(String),
@@ -97,6 +107,9 @@ pub enum Error {
 impl Error {
     /// Whether the operator's files or words are at fault, not the machine.
     pub fn is_configuration(&self) -> bool {
+        if let Self::Pin(error) = self {
+            return !matches!(error, PinError::Io { .. });
+        }
         matches!(self, Self::Policy(_) | Self::Resolve(_) | Self::Plan(_) | Self::Engine(_) | Self::Unguardable(_))
     }
 

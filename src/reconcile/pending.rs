@@ -47,6 +47,14 @@ impl Host {
     /// It cannot be noted.
     pub fn confirm_change(&mut self, name: &str) -> Result<Option<Pending>, Error> {
         let _lock = self.lock_change(name)?;
+        self.confirm_locked(name)
+    }
+
+    /// The same for a caller that holds its lock.
+    ///
+    /// # Errors
+    /// It cannot be noted.
+    pub(super) fn confirm_locked(&self, name: &str) -> Result<Option<Pending>, Error> {
         let Some(pending) = self.state.pending(name).filter(|pending| !pending.is_due()) else { return Ok(None) };
         self.state.end_pending(name).map_err(Error::io("that the change is confirmed cannot be noted"))?;
         Ok(Some(pending))

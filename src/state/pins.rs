@@ -58,6 +58,13 @@ pub struct PinRecord {
     pub activations: Vec<Activation>,
 }
 
+impl PinRecord {
+    /// Whether something was begun that was not done to its end.
+    pub fn is_amid(&self) -> bool {
+        self.phase != PinPhase::Stands
+    }
+}
+
 impl State {
     /// All pins, by name.
     ///

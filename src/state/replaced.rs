@@ -135,7 +135,7 @@ impl Copies<'_> {
     /// It cannot be written.
     pub fn restore(&self, file: &Replaced) -> io::Result<()> {
         let place = self.place(&file.path);
-        unless_absent(fs::remove_file(beside(&place)))?;
+        remove(&beside(&place))?;
         match file.before {
             Some(_) if self.found(file)? == Found::Before => {}
             Some(attributes) => {
@@ -143,7 +143,7 @@ impl Copies<'_> {
                 put(&place)?;
             }
             None => {
-                unless_absent(fs::remove_file(&place))?;
+                remove(&place)?;
                 // What somebody else has put there meanwhile keeps the directory.
                 file.made.iter().rev().for_each(|dir| drop(fs::remove_dir(self.place(dir))));
             }
@@ -249,12 +249,17 @@ fn named(path: &Path, before: &str, after: &str) -> OsString {
 /// A file that others may read only once it has its owner and mode.
 fn write_beside(place: &Path, bytes: &[u8], attributes: Attributes) -> io::Result<()> {
     let path = beside(place);
-    unless_absent(fs::remove_file(&path))?;
+    remove(&path)?;
     let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
     file.write_all(bytes)?;
     chown(&path, Some(attributes.uid), Some(attributes.gid))?;
     file.set_permissions(Permissions::from_mode(attributes.mode))?;
     file.sync_all()
+}
+
+/// What is not there is not asked for: where nothing can be written, that is an error.
+fn remove(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata().is_ok() { unless_absent(fs::remove_file(path)) } else { Ok(()) }
 }
 
 fn put(place: &Path) -> io::Result<()> {
