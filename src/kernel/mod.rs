@@ -14,11 +14,13 @@ mod listing;
 mod netlink;
 mod nftables;
 mod notices;
+mod process;
 mod programs;
 mod readback;
 pub mod saved;
 mod session;
 mod sockets;
+mod station;
 mod support;
 
 pub use addresses::{
@@ -32,10 +34,12 @@ pub use links::{Link, LinkKind, Links, Netlink};
 pub use listing::{Container, Listing};
 pub use nftables::generation;
 pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
+pub use process::process_began;
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
 pub use session::{Session, ssh_session};
-pub use sockets::{Listener, Owner, owners};
+pub use sockets::{Intake, Listener, Owner, intakes, owners};
+pub use station::{Call, Fate, Station, leads_by};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
 };

@@ -52,7 +52,7 @@ pub use heal::Healed;
 pub use pending::WATCH;
 pub use services::{
     Attempt, Changed, Confirmation, Exposure, FileChange, Finding, PINS, PinPlan, PinTo, Pinnable, Pinned,
-    ProbeOutcome, ProbeRequest, Probed, Service, Services, Stand, Unpinned, Walls,
+    ProbeOutcome, ProbeRequest, Probed, Progress, Service, Services, Stand, Unpinned, Walls,
 };
 pub use verify::Drift;
 
@@ -198,6 +198,7 @@ impl Host {
     pub fn policy(&self) -> Result<Policy, Error> {
         let mut policy = Policy::load(&self.root)?;
         self.add_associations(&mut policy)?;
+        policy.probes = self.state.probes();
         Ok(policy)
     }
 
@@ -227,13 +228,13 @@ impl Host {
     pub fn capabilities(&mut self) -> Capabilities {
         match self.state.capabilities() {
             Some(known) => known,
-            None => self.probe(),
+            None => self.probe_kernel(),
         }
     }
 
     /// Looks anew at what the kernel can do, and remembers what is certain: a
     /// package or a module may have come.
-    pub(super) fn probe(&mut self) -> Capabilities {
+    pub(super) fn probe_kernel(&mut self) -> Capabilities {
         match probe(self.runner.as_mut(), self.deadline) {
             Probe::Certain(found) => {
                 // To look again next time costs a few milliseconds and nothing else.

@@ -19,7 +19,7 @@ use crate::plan::Base;
 
 use super::{Error, Host};
 pub use pin::{Changed, Confirmation, FileChange, PINS, PinPlan, PinTo, Pinnable, Pinned, Unpinned};
-pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Stand, Walls};
+pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Progress, Stand, Walls};
 use reach::{Bridge, reached};
 
 /// A guest's first packet. The host's wall asks neither for its port, nor for whose it is.
