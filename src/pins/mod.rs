@@ -9,8 +9,10 @@ mod draft;
 mod name;
 mod recipe;
 mod socket;
+mod sshd;
 #[cfg(test)]
 mod tests;
+mod text;
 mod unit;
 mod wall;
 

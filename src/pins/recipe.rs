@@ -6,14 +6,14 @@
 use super::draft::Draft;
 use super::unit::Unit;
 use super::wall::{self, Start};
-use super::{Activation, Files, Framework, Name, PinError, Recipe, Target, socket};
+use super::{Activation, Files, Framework, Name, PinError, Recipe, Target, socket, sshd};
 
 /// How one service is pinned.
 type Way = fn(&mut Draft, &Name) -> Result<(), PinError>;
 
 /// The services that have a way of their own, by all names of theirs and of their
 /// units (without type and instance).
-const WAYS: [(&[&str], Way); 0] = [];
+const WAYS: [(&[&str], Way); 1] = [(&["ssh", "sshd", "openssh", "openssh-server"], sshd::pin)];
 
 /// How to keep `name` from guests: what to write, how to check it, what to restart.
 ///
