@@ -6,8 +6,15 @@
 
 mod address;
 mod draft;
+mod memcached;
+mod mysql;
 mod name;
+mod options;
+mod places;
+mod postgresql;
 mod recipe;
+mod redis;
+mod settings;
 mod socket;
 mod sshd;
 #[cfg(test)]
