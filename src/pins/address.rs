@@ -46,7 +46,7 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// The first address of a family's loopback.
-const fn loopback(family: Family) -> IpAddr {
+pub(super) const fn loopback(family: Family) -> IpAddr {
     match family {
         Family::V4 => IpAddr::V4(Ipv4Addr::LOCALHOST),
         Family::V6 => IpAddr::V6(Ipv6Addr::LOCALHOST),

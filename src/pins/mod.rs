@@ -6,11 +6,20 @@
 
 mod address;
 mod draft;
+mod memcached;
+mod mysql;
 mod name;
+mod options;
+mod places;
+mod postgresql;
 mod recipe;
+mod redis;
+mod settings;
 mod socket;
+mod sshd;
 #[cfg(test)]
 mod tests;
+mod text;
 mod unit;
 mod wall;
 

@@ -6,14 +6,33 @@
 use super::draft::Draft;
 use super::unit::Unit;
 use super::wall::{self, Start};
-use super::{Activation, Files, Framework, Name, PinError, Recipe, Target, socket};
+use super::{Activation, Files, Framework, Name, PinError, Recipe, Target};
+use super::{memcached, mysql, postgresql, redis, socket, sshd};
 
 /// How one service is pinned.
 type Way = fn(&mut Draft, &Name) -> Result<(), PinError>;
 
 /// The services that have a way of their own, by all names of theirs and of their
 /// units (without type and instance).
-const WAYS: [(&[&str], Way); 0] = [];
+const WAYS: [(&[&str], Way); 5] = [
+    (&["ssh", "sshd", "openssh", "openssh-server"], sshd::pin),
+    (&["mysql", "mysqld", "mariadb", "mariadbd"], mysql::pin),
+    (
+        &[
+            "postgresql",
+            "postgres",
+            "postgresql-13",
+            "postgresql-14",
+            "postgresql-15",
+            "postgresql-16",
+            "postgresql-17",
+            "postgresql-18",
+        ],
+        postgresql::pin,
+    ),
+    (&["redis", "redis-server", "valkey", "valkey-server"], redis::pin),
+    (&["memcached"], memcached::pin),
+];
 
 /// How to keep `name` from guests: what to write, how to check it, what to restart.
 ///
@@ -82,4 +101,18 @@ fn service(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
         unit.name
     ));
     Ok(())
+}
+
+/// The rest for a service that binds to addresses by its own configuration.
+pub(super) fn bound(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
+    wall::around(draft, unit, Start::WaitForAddresses)?;
+    draft.activate(Activation::Restart(unit.name.clone()));
+    Ok(())
+}
+
+/// What a service's `ExecStart=` runs, if it is named by its whole path.
+pub(super) fn program(unit: &Unit) -> Option<String> {
+    let command = unit.last("Service", "ExecStart")?.split_whitespace().next()?;
+    let command = command.trim_start_matches(['-', '@', ':', '+', '!']);
+    command.starts_with('/').then(|| command.to_owned())
 }
