@@ -16,7 +16,6 @@ mod flows;
 mod guests;
 mod install;
 mod nwfilter;
-#[allow(dead_code, reason = "services pin")]
 mod pending;
 mod preserve;
 mod report;
@@ -24,6 +23,7 @@ mod services;
 mod show;
 mod status;
 mod table;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -77,6 +77,7 @@ pub enum Command {
     Preserve(preserve::Preserve),
     Install(install::Install),
     Uninstall(install::Uninstall),
+    WatchPending(watch::WatchPending),
 }
 
 /// Does what was typed, prints what there is to say.
@@ -97,6 +98,7 @@ pub fn run(args: &Args) -> Exit {
         Command::Preserve(command) => command.run(root),
         Command::Install(command) => command.run(root),
         Command::Uninstall(command) => command.run(root),
+        Command::WatchPending(command) => command.run(root),
     };
     match result {
         Ok(report) => report.deliver(),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pace::Pace;
+use super::pins::Pins;
 use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
@@ -31,6 +32,7 @@ pub struct Worker {
     pub(super) wanted: Wanted,
     pace: Pace,
     pub(super) journal: Journal,
+    pins: Pins,
     settings: DaemonPolicy,
     /// When everything is compared although nobody told of a change.
     next_check: Instant,
@@ -71,6 +73,7 @@ impl Worker {
             wanted: Wanted::default(),
             pace: Pace::new(now),
             journal: Journal::new(root),
+            pins: Pins::default(),
             settings: DaemonPolicy::default(),
             next_check: now,
             seen: None,
@@ -195,6 +198,7 @@ impl Worker {
     /// Compares everything and puts back what differs.
     fn look(&mut self, now: Instant) {
         self.has_run_programs = true;
+        self.pins.tend(&self.root);
         let told = self.wanted.attack.take();
         let attack = self.unmended.take().or(told);
         self.wanted.look = None;

@@ -87,6 +87,20 @@ impl Host {
         Ok(None)
     }
 
+    /// Has a change that waits for an answer undone at once, as the answer was no. One that
+    /// waits no more is let be.
+    ///
+    /// # Errors
+    /// As of [`Host::undo_if_due`].
+    pub fn undo_pending(&mut self, name: &str, undo: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        let _lock = self.lock_change(name)?;
+        if self.state.pending(name).is_none() {
+            return Ok(());
+        }
+        undo(self)?;
+        self.state.end_pending(name).map_err(Error::io("that the change is undone cannot be noted"))
+    }
+
     /// Starts the watcher: as a unit of systemd, which ends a session's other processes
     /// with it (logind.conf(5), `KillUserProcesses=`); without systemd as a process in a
     /// session of its own.

@@ -66,6 +66,19 @@ impl Host {
         Ok(confirmed)
     }
 
+    /// Undoes the pins that wait to be confirmed; what was done.
+    ///
+    /// # Errors
+    /// One cannot be undone.
+    pub fn decline_pins(&mut self) -> Result<Vec<String>, Error> {
+        let mut told = Vec::new();
+        self.undo_pending(PINS, |host| {
+            told.extend(host.undo_unconfirmed()?);
+            Ok(())
+        })?;
+        Ok(told)
+    }
+
     /// Puts in order what a crash or the lack of an answer left: what was begun and not
     /// done to its end is undone. Says what it did, and how long an answer to pins that
     /// stand is waited for yet.

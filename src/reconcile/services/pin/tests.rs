@@ -339,6 +339,23 @@ fn an_answer_in_time_keeps_it() {
 }
 
 #[test]
+fn an_answer_may_be_no() {
+    let mut stage = Stage::new();
+    let before = stage.tree();
+    assert_eq!(stage.host().decline_pins().unwrap(), Vec::<String>::new());
+    stage.pin(Confirmation::Within(MINUTE)).unwrap();
+    assert_eq!(stage.host().decline_pins().unwrap(), ["foo: not confirmed, and undone"]);
+    stage.assert_untouched(&before, "declined");
+}
+
+#[test]
+fn a_pin_is_found_by_its_unit() {
+    let mut stage = Stage::new();
+    stage.pin(Confirmation::Given).unwrap();
+    assert_eq!(stage.host().plan_unpin(&["foo.service".to_owned()], Changed::Refuse).unwrap().len(), 1);
+}
+
+#[test]
 fn an_answer_is_not_waited_for_where_nothing_was_done() {
     let mut stage = Stage::new();
     stage.pin(Confirmation::Within(MINUTE)).unwrap();

@@ -28,14 +28,15 @@ pub struct Unpinned {
 }
 
 impl Host {
-    /// The pins of these names, or all if none is named.
+    /// The pins of these names or units, or all if none is named.
     ///
     /// # Errors
     /// One is not pinned; a file of one was changed since, and `changed` refuses.
     pub fn plan_unpin(&self, names: &[String], changed: Changed) -> Result<Vec<PinRecord>, Error> {
         let pins = self.pins()?;
-        let is_pinned = |name: &&String| pins.iter().any(|pin| pin.name == **name);
-        if let Some(name) = names.iter().find(|name| !is_pinned(name)) {
+        let is_meant =
+            |pin: &PinRecord, name: &str| pin.name == name || systemd::units(&pin.activations).contains(&name);
+        if let Some(name) = names.iter().find(|name| !pins.iter().any(|pin| is_meant(pin, name))) {
             let all: Vec<_> = pins.iter().map(|pin| pin.name.as_str()).collect();
             let expected =
                 if all.is_empty() { "nothing is".to_owned() } else { format!("expected {}", all.join(", ")) };
