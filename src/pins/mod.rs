@@ -5,15 +5,21 @@
 //! Nothing here reads or changes the host.
 
 mod address;
+mod dnsmasq;
 mod draft;
+mod libvirt;
 mod memcached;
 mod mysql;
 mod name;
+mod nfs;
+mod openstack;
 mod options;
 mod places;
 mod postgresql;
+mod rabbitmq;
 mod recipe;
 mod redis;
+mod rpcbind;
 mod settings;
 mod socket;
 mod sshd;

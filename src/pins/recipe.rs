@@ -7,14 +7,14 @@ use super::draft::Draft;
 use super::unit::Unit;
 use super::wall::{self, Start};
 use super::{Activation, Files, Framework, Name, PinError, Recipe, Target};
-use super::{memcached, mysql, postgresql, redis, socket, sshd};
+use super::{dnsmasq, libvirt, memcached, mysql, nfs, openstack, postgresql, rabbitmq, redis, rpcbind, socket, sshd};
 
 /// How one service is pinned.
 type Way = fn(&mut Draft, &Name) -> Result<(), PinError>;
 
 /// The services that have a way of their own, by all names of theirs and of their
 /// units (without type and instance).
-const WAYS: [(&[&str], Way); 5] = [
+const WAYS: [(&[&str], Way); 11] = [
     (&["ssh", "sshd", "openssh", "openssh-server"], sshd::pin),
     (&["mysql", "mysqld", "mariadb", "mariadbd"], mysql::pin),
     (
@@ -32,7 +32,16 @@ const WAYS: [(&[&str], Way); 5] = [
     ),
     (&["redis", "redis-server", "valkey", "valkey-server"], redis::pin),
     (&["memcached"], memcached::pin),
+    (&["libvirtd", "virtproxyd"], libvirt::daemon),
+    (&["vnc", "spice", "qemu"], libvirt::displays),
+    (&["dnsmasq"], dnsmasq::pin),
+    (&["nfs", "nfs-server", "nfs-kernel-server"], nfs::pin),
+    (&["rpcbind", "portmap"], rpcbind::pin),
+    (&["rabbitmq", "rabbitmq-server"], rabbitmq::pin),
 ];
+
+/// Those of them whose instances have configurations of their own that are known.
+const INSTANTIATED: [&str; 4] = ["postgresql", "redis-server", "redis", "valkey-server"];
 
 /// How to keep `name` from guests: what to write, how to check it, what to restart.
 ///
@@ -45,6 +54,8 @@ pub fn recipe(name: &Name, target: &Target, framework: Framework, files: &dyn Fi
         (None | Some("service"), Some(way)) => way(&mut draft, name)?,
         (None, None) => any(&mut draft, name, &[format!("{name}.service"), format!("{name}.socket")])?,
         (Some("service" | "socket"), _) => any(&mut draft, name, &[name.to_string()])?,
+        // What runs a guest, and opens its display.
+        (Some("scope"), _) if name.as_str().starts_with("machine-qemu") => libvirt::displays(&mut draft, name)?,
         (Some(kind), _) => {
             return Err(PinError::Refused(format!(
                 "{name}: a {kind} listens nowhere, expected a .service or a .socket"
@@ -55,7 +66,13 @@ pub fn recipe(name: &Name, target: &Target, framework: Framework, files: &dyn Fi
 }
 
 fn way(name: &Name) -> Option<Way> {
-    let (base, _) = name.instance();
+    if openstack::knows(name) {
+        return Some(openstack::pin);
+    }
+    let (base, instance) = name.instance();
+    if instance.is_some() && !INSTANTIATED.contains(&base) {
+        return None;
+    }
     WAYS.iter().find(|(names, _)| names.contains(&base)).map(|(_, way)| *way)
 }
 
@@ -94,6 +111,11 @@ fn service(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
             "{}: nothing to keep it from: no network and no bridge of guests is known",
             unit.name
         )));
+    }
+    // Its filters are not for sockets that systemd opens for it.
+    let socket = format!("{}.socket", unit.name.strip_suffix(".service").unwrap_or(&unit.name));
+    if let Some(socket) = Unit::load(draft, &socket)?.filter(socket::is_reached) {
+        socket::pin(draft, &socket)?;
     }
     draft.activate(Activation::Restart(unit.name.clone()));
     draft.note(format!(

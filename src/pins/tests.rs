@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Files, Framework, Recipe, Target, recipe};
+use proptest::prelude::*;
+
+use super::{Activation, Files, Framework, Recipe, Target, recipe};
 
 /// Files by path.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +100,7 @@ fn any_unit_is_kept_from_guests_by_systemd() {
         "# Written by `virt-guard services pin`; `virt-guard services unpin` takes it away.\n\
          [Service]\nIPAddressDeny=10.100.0.0/16 fd00:100::/64\n"
     );
-    assert_eq!(recipe.activations, [super::Activation::Restart("web.service".into())]);
+    assert_eq!(recipe.activations, [Activation::Restart("web.service".into())]);
     assert!(recipe.notes[0].contains("goes on listening"), "{:?}", recipe.notes);
 }
 
@@ -159,4 +161,72 @@ fn what_there_is_not_cannot_be_pinned() {
 fn the_unit_of_libvirts_dnsmasq_stays_reachable() {
     let tree = Tree::new([("/lib/systemd/system/virtnetworkd.service", PYTHON)]);
     assert!(refused("virtnetworkd", &target(&["10.0.0.5"]), &tree).contains("nothing to keep it from"));
+}
+
+#[test]
+fn a_service_that_systemd_opens_sockets_for_is_pinned_with_them() {
+    let tree = Tree::new([
+        ("/lib/systemd/system/web.service", PYTHON),
+        ("/lib/systemd/system/web.socket", "[Socket]\nListenStream=80\n"),
+        ("/lib/systemd/system/log.service", PYTHON),
+        ("/lib/systemd/system/log.socket", "[Socket]\nListenDatagram=/run/log\n"),
+    ]);
+    let recipe = pinned("web", &tree);
+    assert_eq!(
+        paths(&recipe),
+        ["/etc/systemd/system/web.socket.d/50-virt-guard.conf", "/etc/systemd/system/web.service.d/50-virt-guard.conf"]
+    );
+    let socket = Activation::Socket { socket: "web.socket".into(), service: "web.service".into() };
+    assert_eq!(recipe.activations, [socket, Activation::Restart("web.service".into())]);
+    assert_eq!(paths(&pinned("log", &tree)), ["/etc/systemd/system/log.service.d/50-virt-guard.conf"]);
+}
+
+/// Services, and where their configuration is.
+const CONFIGURED: [(&str, &str); 13] = [
+    ("ssh.service", "/etc/ssh/sshd_config"),
+    ("mariadb.service", "/etc/my.cnf"),
+    ("postgresql@15-main.service", "/etc/postgresql/15/main/postgresql.conf"),
+    ("redis-server.service", "/etc/redis/redis.conf"),
+    ("memcached.service", "/etc/memcached.conf"),
+    ("memcached.service", "/etc/sysconfig/memcached"),
+    ("libvirtd.service", "/etc/libvirt/libvirtd.conf"),
+    ("dnsmasq.service", "/etc/dnsmasq.conf"),
+    ("nfs-server.service", "/etc/nfs.conf"),
+    ("rpcbind.service", "/etc/default/rpcbind"),
+    ("rabbitmq-server.service", "/etc/rabbitmq/rabbitmq.conf"),
+    ("nova-api.service", "/etc/nova/nova.conf"),
+    ("a.socket", "/lib/systemd/system/a.socket"),
+];
+const KEYS: &str = "(bind-address|listen_addresses|bind|-l|OPTIONS|listen_addr|except-interface|host|listeners.tcp.a|\
+    metadata_listen|ListenStream|ListenDatagram|BindIPv6Only|include|Include|!include|conf-dir|Port|ListenAddress)";
+const VALUES: &str = "('|\")?(\\*|0\\.0\\.0\\.0|::|127\\.0\\.0\\.1|10\\.0\\.0\\.5|localhost|5672|-l ::1|-h ::|[a-z:.,/ \\-é]{0,6})\
+    (:22|, ?::1)?('|\")?( #x)?";
+
+proptest! {
+    #[test]
+    fn any_files_are_pinned_once_or_refused(
+        which in 0..CONFIGURED.len(),
+        lines in prop::collection::vec(
+            prop_oneof![
+                8 => (KEYS, "( |=| = |)", VALUES).prop_map(|(key, between, value)| key + &between + &value),
+                2 => "\\[(mysqld|nfsd|DEFAULT|Socket|a)\\]",
+                1 => "[#;]?[ \t]?[a-z=\\[\\]\"'\\\\]{0,6}",
+            ],
+            0..7,
+        ),
+        ending in "\r?\n",
+    ) {
+        let (unit, config) = CONFIGURED[which];
+        let start = "[Service]\nExecStart=/usr/sbin/x --listen /etc/redis/redis.conf\n";
+        let tree = Tree::new([
+            (&format!("/lib/systemd/system/{unit}"), start),
+            ("/lib/systemd/system/a.service", start),
+            (config, &lines.join(&ending)),
+        ]);
+        let (name, there) = (unit.parse().unwrap(), target(&["10.0.0.5"]));
+        if let Ok(first) = recipe(&name, &there, Framework::Present, &tree) {
+            let second = recipe(&name, &there, Framework::Present, &tree.after(&first)).unwrap();
+            prop_assert_eq!(second.edits, [], "after {:?}", first.edits);
+        }
+    }
 }

@@ -47,6 +47,27 @@ pub(super) fn pin(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
     let keys: Vec<&str> = LISTEN.iter().copied().chain(wall::KEYS).chain(["FreeBind"]).collect();
     let path = unit.drop_in("Socket", &keys)?;
     draft.put(&path, format!("{}[Socket]\n{lines}{filters}", wall::header()))?;
+    started(draft, unit)
+}
+
+/// Keeps guests from a socket unit that goes on listening where it did.
+pub(super) fn keep(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
+    let filters = wall::filters(draft, unit, "Socket")?;
+    if !filters.is_empty() {
+        let path = unit.drop_in("Socket", &wall::KEYS)?;
+        draft.put(&path, format!("{}[Socket]\n{filters}", wall::header()))?;
+    }
+    started(draft, unit)
+}
+
+/// Whether it listens at an IP address, as far as can be told without a mistake in it.
+pub(super) fn is_reached(unit: &Unit) -> bool {
+    let found = unit.list("Socket", &LISTEN[..8]);
+    found.into_iter().any(|setting| !matches!(place(unit, setting), Ok(Place::Elsewhere)))
+}
+
+/// Keeps guests from what the socket starts, and restarts both.
+fn started(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
     let accepts = unit.last("Socket", "Accept").is_some_and(is_yes);
     let service = service(unit, accepts);
     match Unit::load(draft, &service)? {
