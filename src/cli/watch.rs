@@ -71,7 +71,6 @@ impl Change {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::reconcile::{PINS, WATCH};
     use clap::Parser;
 
