@@ -11,7 +11,7 @@ use super::wanted::Attack;
 use crate::kernel::Author;
 use crate::log::{Severity, log};
 use crate::net::IfName;
-use crate::reconcile::{Drift, Healed, Host};
+use crate::reconcile::{Drift, Exposures, Healed, Host};
 use crate::state::State;
 use crate::state::events::{Event, Kind};
 
@@ -101,6 +101,20 @@ impl Journal {
         self.write_counters();
     }
 
+    /// Services came near guests, or went.
+    pub fn services(&mut self, events: Vec<Event>, counts: Exposures) {
+        let are_others = self.counters.services.replace(counts) != Some(counts);
+        events.into_iter().for_each(|event| self.enter(event));
+        if are_others {
+            self.write_counters();
+        }
+    }
+
+    /// Nobody watches for services.
+    pub fn no_services(&mut self) {
+        self.counters.services = None;
+    }
+
     /// Something could not be done; told again only once it has been something else.
     pub fn failed(&mut self, message: String) {
         self.counters.failed += 1;
@@ -113,8 +127,8 @@ impl Journal {
     fn enter(&mut self, event: Event) {
         let severity = match event.kind {
             Kind::Failed => Severity::Error,
-            Kind::Closed | Kind::Healed | Kind::Storm | Kind::Revoked => Severity::Warning,
-            Kind::Started | Kind::Stopped | Kind::Updated | Kind::Noted => Severity::Info,
+            Kind::Closed | Kind::Healed | Kind::Storm | Kind::Revoked | Kind::Exposed => Severity::Warning,
+            Kind::Started | Kind::Stopped | Kind::Updated | Kind::Noted | Kind::Filtered | Kind::Gone => Severity::Info,
         };
         let by = event.author.as_ref().map(|author| format!(" (by {}, pid {})", author.program, author.pid));
         log(severity, format_args!("{}{}", event.message, by.unwrap_or_default()));

@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::reconcile::Exposures;
+
 /// What is counted since the daemon began.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -24,6 +26,8 @@ pub struct Counters {
     pub failed: u64,
     /// Ports that have rules.
     pub ports: usize,
+    /// Services that guests reach, or would; unless nobody watches for them.
+    pub services: Option<Exposures>,
 }
 
 impl Counters {
@@ -39,8 +43,7 @@ impl Counters {
 
     fn text(&self, problems: usize) -> String {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut text = String::new();
-        for (name, kind, help, value) in [
+        let own = [
             (
                 "closed_total",
                 "counter",
@@ -55,7 +58,9 @@ impl Counters {
             ("ports", "gauge", "Ports that have rules.", self.ports as u64),
             ("problems", "gauge", "Things that are wrong now.", problems as u64),
             ("written_timestamp_seconds", "gauge", "When this was written.", now),
-        ] {
+        ];
+        let mut text = String::new();
+        for (name, kind, help, value) in own.into_iter().chain(self.services.into_iter().flat_map(gauges)) {
             let _ = writeln!(
                 text,
                 "# HELP virt_guard_{name} {help}\n# TYPE virt_guard_{name} {kind}\nvirt_guard_{name} {value}"
@@ -65,14 +70,28 @@ impl Counters {
     }
 }
 
+/// The services as they are counted: name, type, help, value.
+fn gauges(services: Exposures) -> [(&'static str, &'static str, &'static str, u64); 3] {
+    let Exposures { exposed, allowed, filtered } = services;
+    let gauge = |name, help, value: usize| (name, "gauge", help, value as u64);
+    [
+        gauge("exposed_services", "Services of this host that guests reach although the policy says no.", exposed),
+        gauge("allowed_services", "Services of this host that guests reach as the policy allows.", allowed),
+        gauge("filtered_services", "Services of this host that guests would reach without its rules.", filtered),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn each_counter_has_its_help_and_its_type() {
-        let counters = Counters { healed: 3, ..Counters::default() };
+        let services = Some(Exposures { exposed: 2, ..Exposures::default() });
+        let counters = Counters { healed: 3, services, ..Counters::default() };
         let text = counters.text(1);
+        assert!(text.contains("# TYPE virt_guard_exposed_services gauge\nvirt_guard_exposed_services 2\n"), "{text}");
+        assert!(!Counters::default().text(0).contains("_services"), "nobody has looked for any");
         assert!(text.contains("# TYPE virt_guard_healed_total counter\nvirt_guard_healed_total 3\n"), "{text}");
         assert_eq!(text.matches("# HELP").count(), text.lines().filter(|line| !line.starts_with('#')).count());
     }

@@ -11,6 +11,7 @@
 //! wanted    what has been told and is yet to be done
 //! hear      what is news, and what is only what we did ourselves
 //! pace      how soon, when somebody changes rules faster than they are put back
+//! services  which of the host's services come near guests; telling   when that is told
 //! work      one turn: close, compare, put back
 //! journal   events, the system's log; metrics   counters
 //! guests    what libvirt tells       filters   libvirt's own rules, put back by libvirt
@@ -26,7 +27,9 @@ mod metrics;
 mod pace;
 mod pins;
 mod service;
+mod services;
 mod sources;
+mod telling;
 mod wanted;
 mod work;
 

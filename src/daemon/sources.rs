@@ -1,5 +1,5 @@
 //! Everything that tells of a change, waited for by one poll(2). While nothing
-//! happens nobody wakes up.
+//! happens nobody wakes up, but to list the sockets that listen: of those nobody tells.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};

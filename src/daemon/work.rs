@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::journal::Journal;
 use super::pace::Pace;
 use super::pins::Pins;
+use super::services::Services;
 use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
 use crate::facts::policy::DaemonPolicy;
@@ -33,7 +34,8 @@ pub struct Worker {
     pace: Pace,
     pub(super) journal: Journal,
     pins: Pins,
-    settings: DaemonPolicy,
+    pub(super) services: Services,
+    pub(super) settings: DaemonPolicy,
     /// When everything is compared although nobody told of a change.
     next_check: Instant,
     /// The number of the last change of rules that is known already.
@@ -74,6 +76,7 @@ impl Worker {
             pace: Pace::new(now),
             journal: Journal::new(root),
             pins: Pins::default(),
+            services: Services::new(now),
             settings: DaemonPolicy::default(),
             next_check: now,
             seen: None,
@@ -118,7 +121,8 @@ impl Worker {
         let attack = self.wanted.attack.as_ref().map(|_| self.pace.free_at());
         let look = self.wanted.look.map(|due| due.max(self.pace.free_at()));
         let beside = self.wanted.beside.as_ref().map(|beside| beside.due);
-        let next = attack.into_iter().chain(look).chain(beside).fold(self.next_check, Instant::min);
+        let services = self.services.due(self.settings.services_within);
+        let next = attack.into_iter().chain(look).chain(beside).chain(services).fold(self.next_check, Instant::min);
         next.saturating_duration_since(now)
     }
 
@@ -135,6 +139,7 @@ impl Worker {
             self.close();
         }
         if mem::take(&mut self.wanted.links) {
+            self.services.outdate();
             self.look_at_network(now);
         }
         let told = self.wanted.attack.is_some() || self.wanted.look.is_some_and(|due| due <= now);
@@ -151,6 +156,7 @@ impl Worker {
             self.keep_foreign();
             self.wants_filters |= self.filters_rest <= now;
         }
+        self.look_at_services(Instant::now());
     }
 
     /// Whether libvirt's own rules are to be looked at; asked once.
@@ -210,6 +216,7 @@ impl Worker {
         let (done, cost) = (Instant::now(), begun.elapsed());
         self.seen = host.seen().filter(|_| healed.is_ok());
         self.take_settings(&host);
+        self.services.outdate();
         self.next_check = done + self.settings.check_every;
         match healed {
             Ok(healed) if healed.drifts.is_empty() => {
@@ -231,6 +238,7 @@ impl Worker {
         }
         self.retry = FIRST_RETRY;
         self.shut = false;
+        self.services.walls(None);
         release_memory();
     }
 
@@ -247,7 +255,9 @@ impl Worker {
         self.journal.failed(message);
         // Few ports are not closed before their rules are put back; they did not come.
         if let Err(error) = self.host().close_if_open() {
-            self.journal.failed(format!("the ports cannot be closed: {}", with_source(&error)));
+            let message = format!("the ports cannot be closed: {}", with_source(&error));
+            self.services.walls(Some(message.clone()));
+            self.journal.failed(message);
         }
         self.next_check = now + self.retry.min(self.settings.check_every);
         self.retry = (self.retry * 2).min(LONGEST_RETRY);
@@ -271,6 +281,7 @@ impl Worker {
     /// Something happened to one guest.
     fn see_to(&mut self, uuid: Uuid, domain: Option<&Domain>, event: &str) {
         self.has_run_programs = true;
+        self.services.outdate();
         let Some(domain) = domain else {
             // Whatever the hook has missed; usually there is nothing left to do.
             let mut host = self.host();

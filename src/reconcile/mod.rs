@@ -51,8 +51,9 @@ pub use guest::Fallback;
 pub use heal::Healed;
 pub use pending::WATCH;
 pub use services::{
-    Attempt, Changed, Confirmation, Exposure, FileChange, Finding, PINS, PinPlan, PinTo, Pinnable, Pinned,
-    ProbeOutcome, ProbeRequest, Probed, Progress, Service, Services, Stand, Unpinned, Walls,
+    Attempt, Bound, Changed, Confirmation, Danger, Exposure, Exposures, FileChange, Finding, Near, PINS, PinPlan,
+    PinTo, Pinnable, Pinned, ProbeOutcome, ProbeRequest, Probed, Progress, Service, ServiceWatch, Services, Stand,
+    Unpinned, Walls,
 };
 pub use verify::Drift;
 

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::facts::Domain;
 use crate::model::MID_STREAM;
 use crate::net::{Flow, IfName};
+use crate::state::State;
 
 use super::desired::DesiredPort;
 use super::{Error, Host};
@@ -75,6 +76,11 @@ impl Host {
 }
 
 const NOT_RECORDED: &str = "which ports settle cannot be recorded";
+
+/// Whether `port` settles now.
+pub(super) fn settles(state: &State, port: &IfName) -> bool {
+    state.settles_until(port).is_some_and(|until| until > now())
+}
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()

@@ -6,14 +6,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::State;
-use crate::kernel::Author;
-use crate::net::IfName;
+use crate::kernel::{Author, Owner};
+use crate::net::{IfName, Protocol};
 
 /// Beyond this a new file begins, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -36,6 +37,12 @@ pub enum Kind {
     Storm,
     /// Connections were cut.
     Revoked,
+    /// Guests reach a service of the host that the policy does not allow.
+    Exposed,
+    /// Only the host's wall keeps guests from a service.
+    Filtered,
+    /// A service that was told of is gone, or guests do not get near it any more.
+    Gone,
     /// Something could not be done.
     Failed,
     /// What is worth knowing and needs nothing to be done.
@@ -61,9 +68,30 @@ pub struct Event {
     /// The connections concerned, by their first packets, and why each was cut.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flows: Vec<String>,
+    /// The services of the host concerned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceFact>,
     /// How long it took from the news to the rules, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<f64>,
+}
+
+/// A service of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServiceFact {
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// The address that it is bound to; the unspecified one if to all.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The only interface whose packets it takes, if there is one.
+    pub interface: Option<IfName>,
+    /// The process that holds the socket, if one does.
+    pub owner: Option<Owner>,
+    /// The guest-facing bridges that it is near to.
+    pub bridges: Vec<IfName>,
 }
 
 impl Event {
@@ -77,6 +105,7 @@ impl Event {
             author: None,
             ports: Vec::new(),
             flows: Vec::new(),
+            services: Vec::new(),
             milliseconds: None,
         }
     }

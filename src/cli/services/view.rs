@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 
 use crate::cli::table::{count, table};
+use crate::kernel::{Owner, holder};
 use crate::model::Origin;
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Exposure, Service, Services};
@@ -45,21 +46,13 @@ struct ServiceView {
     interface: Option<IfName>,
     inode: u32,
     uid: u32,
-    owners: Vec<OwnerView>,
+    owners: Vec<Owner>,
     /// By which addresses guests at a bridge reach it.
     reached_at: BTreeMap<IfName, Vec<IpAddr>>,
     /// The rule that allows or drops the packets.
     rule: Option<Origin>,
     /// Why no rule is in the way of what is exposed.
     reason: Option<String>,
-}
-
-/// A process that holds the socket.
-#[derive(Debug, Serialize)]
-struct OwnerView {
-    pid: u32,
-    command: String,
-    unit: Option<String>,
 }
 
 /// What becomes of packets to it, in a word.
@@ -91,8 +84,6 @@ impl From<Service> for ServiceView {
             Exposure::Filtered(rule) => (State::Filtered, Some(rule), None),
             Exposure::Local => (State::Local, None, None),
         };
-        let owner =
-            |owner: crate::kernel::Owner| OwnerView { pid: owner.pid, command: owner.command, unit: owner.unit };
         Self {
             state,
             protocol: listener.protocol,
@@ -102,7 +93,7 @@ impl From<Service> for ServiceView {
             interface: listener.interface,
             inode: listener.inode,
             uid: listener.uid,
-            owners: owners.into_iter().map(owner).collect(),
+            owners,
             reached_at: reached.into_iter().collect(),
             rule,
             reason,
@@ -154,13 +145,9 @@ impl ServiceView {
         some(self.reached_at.iter().map(place).collect(), ", ")
     }
 
-    /// The first process that holds the socket, which is mostly the one that made it. One
-    /// that was handed over by systemd is the service's. Programs choose their names.
+    /// The process that the socket is told by. Programs choose their names.
     fn holder(&self) -> (String, String) {
-        let is_service = |owner: &&OwnerView| owner.pid != 1;
-        let Some(first) = self.owners.iter().find(is_service).or_else(|| self.owners.first()) else {
-            return (NONE.to_owned(), NONE.to_owned());
-        };
+        let Some(first) = holder(&self.owners) else { return (NONE.to_owned(), NONE.to_owned()) };
         let others = match self.owners.len() {
             1 => String::new(),
             all => format!(" and {} more", all - 1),
@@ -203,7 +190,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Listener, Owner};
+    use crate::kernel::Listener;
 
     fn service(exposure: Exposure, owners: Vec<Owner>) -> Service {
         let listener = Listener {

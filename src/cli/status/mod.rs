@@ -19,7 +19,7 @@ use super::{Exit, Report, chain, host};
 use crate::facts::policy::Policy;
 use crate::reconcile::{Drift, Error, Host};
 use crate::state::events::{Event, Kind};
-use view::{EngineView, HostView, PolicyView, RulesView, View};
+use view::{EngineView, HostView, PolicyView, RulesView, ServicesView, View};
 
 /// So many of the daemon's last deeds are shown.
 const HEALS: usize = 5;
@@ -27,7 +27,8 @@ const HEALS: usize = 5;
 /// Show what is guarded, by which engine, and whether it is in order.
 ///
 /// With a broken policy it tells what is on record. Exits with 1 if the kernel
-/// differs from the policy or a guest is not guarded that is to be.
+/// differs from the policy, a guest is not guarded that is to be, or guests reach a
+/// service of this host that the policy does not allow.
 #[derive(Debug, Args)]
 pub struct Status {
     /// Print one JSON object.
@@ -44,12 +45,14 @@ impl Status {
         let (rules, exit) = rules(&mut host, policy.as_ref().err());
         let known = guests::Known { host: &host, links: &links, in_sync: rules.in_sync };
         let (guests, worst) = known.view(policy.as_ref().ok(), &found.running.domains)?;
-        let exit = exit.max(worst).max(policy.as_ref().err().map_or(Exit::Good, Exit::of_guest));
+        let (services, exposed) = services(&mut host, policy.as_ref().err(), &rules);
+        let exit = exit.max(exposed).max(worst).max(policy.as_ref().err().map_or(Exit::Good, Exit::of_guest));
         let view = View {
             host: HostView { kernel: kernel_release(), version: env!("CARGO_PKG_VERSION") },
             engine: engine(&mut host, policy.as_ref()),
             policy: policy_view(policy.as_ref()),
             rules,
+            services,
             bridges: bridges::view(&mut host, policy.as_ref().ok(), &links)?,
             guests,
             heals: heals(&host),
@@ -117,6 +120,25 @@ fn rules(host: &mut Host, broken: Option<&Error>) -> (RulesView, Exit) {
             let exit = if drifts.is_empty() { Exit::Good } else { Exit::Found };
             let differences: Vec<_> = drifts.iter().map(Drift::to_string).collect();
             (RulesView { in_sync: Some(drifts.is_empty()), differences, error: None }, exit)
+        }
+    }
+}
+
+/// How many of the host's services guests reach, by the walls as they stand.
+fn services(host: &mut Host, broken: Option<&Error>, rules: &RulesView) -> (ServicesView, Exit) {
+    let unknown = |error| ServicesView { counts: None, error: Some(error) };
+    if broken.is_some() {
+        return (unknown("not judged, as the policy is broken".to_owned()), Exit::Good);
+    }
+    let exposures = match rules.in_sync {
+        Some(true) => host.exposures_behind_walls(),
+        _ => host.exposures(),
+    };
+    match exposures {
+        Err(error) => (unknown(chain(&error)), Exit::of_guest(&error)),
+        Ok(counts) => {
+            let exit = if counts.exposed > 0 { Exit::Found } else { Exit::Good };
+            (ServicesView { counts: Some(counts), error: None }, exit)
         }
     }
 }

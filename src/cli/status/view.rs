@@ -11,6 +11,7 @@ use crate::engine::EngineKind;
 use crate::facts::domain::Uuid;
 use crate::facts::policy::{GroupName, UnknownPorts};
 use crate::net::{BridgePattern, IfName, Mac};
+use crate::reconcile::Exposures;
 use crate::state::events::Event;
 
 /// The most differences that people are shown at a glance.
@@ -28,6 +29,8 @@ pub struct View {
     pub policy: PolicyView,
     /// The kernel held against the policy.
     pub rules: RulesView,
+    /// The host's own services.
+    pub services: ServicesView,
     /// The guarded bridges.
     pub bridges: Vec<BridgeView>,
     /// The guests that are known or run, sorted by name.
@@ -76,6 +79,16 @@ pub struct RulesView {
     pub in_sync: Option<bool>,
     /// Each difference.
     pub differences: Vec<String>,
+    /// Why it cannot be told.
+    pub error: Option<String>,
+}
+
+/// How many of the host's own services guests reach, or would.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ServicesView {
+    /// How many of each kind, as `services audit` lists them; null if that cannot be told.
+    pub counts: Option<Exposures>,
     /// Why it cannot be told.
     pub error: Option<String>,
 }
@@ -176,7 +189,7 @@ impl fmt::Display for View {
 }
 
 impl View {
-    fn summary(&self) -> [[String; 2]; 4] {
+    fn summary(&self) -> [[String; 2]; 5] {
         let engine = self.engine.name.map_or("none".to_owned(), |name| name.to_string());
         let policy = match &self.policy.error {
             None => format!("ok ({}, {} [[guest]])", count(self.policy.groups, "group"), self.policy.guests),
@@ -192,6 +205,7 @@ impl View {
             ["engine".to_owned(), format!("{engine} ({})", self.engine.reason)],
             ["policy".to_owned(), policy],
             ["rules".to_owned(), rules],
+            ["services".to_owned(), self.services.words()],
         ]
     }
 
@@ -239,6 +253,17 @@ impl View {
             }
         }
         rows
+    }
+}
+
+impl ServicesView {
+    fn words(&self) -> String {
+        let Some(Exposures { exposed, allowed, filtered }) = self.counts else {
+            return self.error.clone().unwrap_or_default();
+        };
+        let audit = if exposed > 0 { "; virt-guard services audit lists them" } else { "" };
+        let exposed = if exposed > 0 { format!("{exposed} EXPOSED") } else { "none exposed".to_owned() };
+        format!("{exposed}, {allowed} allowed, {filtered} filtered{audit}")
     }
 }
 
@@ -291,6 +316,7 @@ mod tests {
             engine: EngineView { name: Some(EngineKind::Iptables), reason: "auto; nftables lacks: x".into() },
             policy: PolicyView { error: None, groups: 1, guests: 2 },
             rules: RulesView { in_sync: Some(false), differences: vec!["vnet1: no rules".into()], error: None },
+            services: ServicesView { counts: Some(Exposures { exposed: 0, allowed: 2, filtered: 1 }), error: None },
             bridges: vec![
                 bridge(
                     "br100",
@@ -311,10 +337,11 @@ mod tests {
 
     #[test]
     fn people_get_aligned_columns_and_no_escape_sequence() {
-        let expected = r#"host    linux 6.1.0, virt-guard 0.1.0
-engine  iptables (auto; nftables lacks: x)
-policy  ok (1 group, 2 [[guest]])
-rules   NOT in sync, 1 difference
+        let expected = r#"host      linux 6.1.0, virt-guard 0.1.0
+engine    iptables (auto; nftables lacks: x)
+policy    ok (1 group, 2 [[guest]])
+rules     NOT in sync, 1 difference
+services  none exposed, 2 allowed, 1 filtered
   - vnet1: no rules
 
 PATTERN  BRIDGE  PORT   IS
@@ -327,6 +354,15 @@ GUEST         UUID                                  PORT   MAC                AD
                                                     vnet1  52:54:00:00:00:01  10.0.0.1   web     clean-traffic  NO: no rules were applied
 "#;
         assert_eq!(view().to_string(), expected);
+    }
+
+    #[test]
+    fn exposed_services_are_counted_and_where_to_look_is_told() {
+        let counts = Some(Exposures { exposed: 3, allowed: 2, filtered: 1 });
+        let services = ServicesView { counts, error: None };
+        assert_eq!(services.words(), "3 EXPOSED, 2 allowed, 1 filtered; virt-guard services audit lists them");
+        let unknown = ServicesView { counts: None, error: Some("the policy is broken".to_owned()) };
+        assert_eq!(unknown.words(), "the policy is broken");
     }
 
     #[test]

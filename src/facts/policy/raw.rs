@@ -99,6 +99,7 @@ pub struct RawDefaults {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, expecting = "a table")]
 pub struct RawDaemon {
     pub check_seconds: Option<Spanned<i64>>,
+    pub services_seconds: Option<Spanned<i64>>,
     pub metrics: Option<Spanned<String>>,
 }
 

@@ -111,6 +111,9 @@ impl Default for Marks {
 pub struct DaemonPolicy {
     /// How often everything is compared although nobody told of a change.
     pub check_every: Duration,
+    /// How long a service that begins to listen may go unnoticed; `None` if nobody is to
+    /// watch for any.
+    pub services_within: Option<Duration>,
     /// The file for its counters, in the text format of node_exporter, instead of
     /// the one below /run/virt-guard.
     pub metrics: Option<PathBuf>,
@@ -118,7 +121,7 @@ pub struct DaemonPolicy {
 
 impl Default for DaemonPolicy {
     fn default() -> Self {
-        Self { check_every: Duration::from_secs(60), metrics: None }
+        Self { check_every: Duration::from_secs(60), services_within: Some(Duration::from_secs(1)), metrics: None }
     }
 }
 

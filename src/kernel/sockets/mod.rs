@@ -19,7 +19,7 @@ use super::netlink::{Message, Request, Socket, attribute, u32_at};
 use crate::net::{Family, IfName, Protocol};
 
 pub use drops::{Intake, intakes};
-pub use owners::{Owner, owners};
+pub use owners::{Owner, holder, owners};
 
 /// linux/sock_diag.h
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -46,7 +46,7 @@ const KINDS: [(Protocol, u8, Option<&str>); 4] = [
 ];
 
 /// A socket that waits for whoever comes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listener {
     /// What is spoken there: TCP, UDP, UDP-Lite or SCTP.
     pub protocol: Protocol,

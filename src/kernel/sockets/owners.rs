@@ -10,6 +10,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 /// Who holds the sockets of socket units until somebody comes (systemd.socket(5)).
 const INIT: u32 = 1;
 /// What is shown for a socket that systemd holds itself: which unit's it is, it tells
@@ -17,7 +19,8 @@ const INIT: u32 = 1;
 const SOCKET_UNIT: &str = "*.socket";
 
 /// A process that holds a socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Owner {
     /// Its number.
     pub pid: u32,
@@ -45,6 +48,12 @@ pub fn owners(inodes: &BTreeSet<u32>) -> io::Result<BTreeMap<u32, Vec<Owner>>> {
         }
     }
     Ok(owners)
+}
+
+/// Of the processes that hold a socket the one that it is mostly told by: the first, which
+/// made it most likely. One that was handed over by systemd is the service's.
+pub fn holder(owners: &[Owner]) -> Option<&Owner> {
+    owners.iter().find(|owner| owner.pid != INIT).or_else(|| owners.first())
 }
 
 /// The inodes of the sockets among the files of a process.

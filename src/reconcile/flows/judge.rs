@@ -12,6 +12,7 @@ use crate::model::{
     Wall, admission, host_wall, received, resolve, sent,
 };
 use crate::net::{Direction, Flow, IfName, Mac, Tuple};
+use crate::reconcile::settle::settles;
 use crate::reconcile::{Error, Host};
 use crate::state::State;
 
@@ -83,10 +84,20 @@ impl<'a> Judge<'a> {
 
     /// Why the rules do not admit `flow`, if they do not.
     pub(super) fn refusal(&mut self, flow: &Flow) -> Option<String> {
-        match self.judge(flow) {
-            Judgement::Refused(why) => Some(why),
-            Judgement::Foreign | Judgement::Admitted(_) => None,
-        }
+        let Judgement::Refused(why) = self.judge(flow) else { return None };
+        let is_admitted = self.may_be_turned(flow) && !matches!(self.judge(&turned(flow)), Judgement::Refused(_));
+        (!is_admitted).then_some(why)
+    }
+
+    /// Whether nobody knows which end of `flow` began it: guests came with it, and
+    /// conntrack has taken the first packet that it saw for the beginning. The first
+    /// change of a guest's rules ends that, so nothing that was revoked is let live by
+    /// it; and this host knows of its own connections which it began.
+    fn may_be_turned(&mut self, flow: &Flow) -> bool {
+        let ends = [flow.original.source, flow.reply.source];
+        let ports: Vec<_> = ends.iter().flat_map(|end| self.ports_with(*end).to_vec()).collect();
+        let all_settle = ports.iter().all(|port| settles(&self.state, &port.name));
+        all_settle && !ports.is_empty() && !ends.iter().any(|end| self.own.contains(*end))
     }
 
     /// What the rules say of a connection that would begin as `flow` did.
@@ -179,6 +190,11 @@ impl<'a> Judge<'a> {
             resolve(policy, surroundings, &domain).ok()
         });
     }
+}
+
+/// The flow as conntrack would know it, had the answer come first.
+fn turned(flow: &Flow) -> Flow {
+    Flow { original: flow.reply, reply: flow.original, ..*flow }
 }
 
 fn walls_at<'a>(guest: &'a GuestPolicy, port: &IfName) -> Option<(Mac, &'a [Wall])> {

@@ -7,9 +7,12 @@
 mod pin;
 mod probe;
 mod reach;
+mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde::Serialize;
 
 use crate::facts::policy::{BridgePolicy, Policy, UnknownPorts};
 use crate::kernel::{HostAddress, Links, Listener, Netlink, Owner, owners, routes_loopback};
@@ -21,6 +24,8 @@ use super::{Error, Host};
 pub use pin::{Changed, Confirmation, FileChange, PINS, PinPlan, PinTo, Pinnable, Pinned, Unpinned};
 pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Progress, Stand, Walls};
 use reach::{Bridge, reached};
+
+pub use watch::{Bound, Danger, Near, ServiceWatch};
 
 /// A guest's first packet. The host's wall asks neither for its port, nor for whose it is.
 const GUEST_PORT: u16 = 49152;
@@ -67,7 +72,21 @@ pub struct Services {
     pub all: Vec<Service>,
 }
 
+/// How many services guests reach, or would reach: one counts once for each way in which
+/// packets to it are judged, as it is listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Exposures {
+    /// Guests reach them, and the policy does not allow it.
+    pub exposed: usize,
+    /// Guests reach them by a rule.
+    pub allowed: usize,
+    /// Guests would reach them without the wall.
+    pub filtered: usize,
+}
+
 /// What a listener is judged by.
+#[derive(Debug, PartialEq, Eq)]
 struct Scene {
     wall: Wall,
     breach: Option<String>,
@@ -81,11 +100,9 @@ impl Host {
     /// # Errors
     /// The policy is broken or the kernel cannot be asked.
     pub fn services(&mut self) -> Result<Services, Error> {
-        let policy = self.policy()?;
-        let scene = self.scene(&policy)?;
-        let listeners = Netlink.listeners().map_err(Error::io("the sockets of this host cannot be listed"))?;
-        let inodes: BTreeSet<_> = listeners.iter().map(|listener| listener.inode).collect();
-        let owners = owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))?;
+        let scene = self.scene_as_it_stands()?;
+        let listeners = listeners()?;
+        let owners = owners_of(listeners.iter().map(|listener| listener.inode).collect())?;
         let with_owners = |service: Service| {
             let owners = owners.get(&service.listener.inode).cloned().unwrap_or_default();
             Service { owners, ..service }
@@ -99,10 +116,35 @@ impl Host {
         Ok(Services { breach: scene.breach, bridges, all })
     }
 
-    fn scene(&mut self, policy: &Policy) -> Result<Scene, Error> {
+    /// How many services guests reach. Who holds their sockets is not asked.
+    ///
+    /// # Errors
+    /// The policy is broken or the kernel cannot be asked.
+    pub fn exposures(&mut self) -> Result<Exposures, Error> {
+        let scene = self.scene_as_it_stands()?;
+        scene.count()
+    }
+
+    /// The same right after [`Host::check_all`] has found that nothing differs: the walls
+    /// are not read once more.
+    ///
+    /// # Errors
+    /// As of [`Host::exposures`].
+    pub fn exposures_behind_walls(&mut self) -> Result<Exposures, Error> {
+        let (policy, links) = (self.policy()?, self.links()?);
+        self.scene(&policy, &links, None)?.count()
+    }
+
+    /// The scene by the walls as the kernel has them.
+    fn scene_as_it_stands(&mut self) -> Result<Scene, Error> {
+        let policy = self.policy()?;
         let links = self.links()?;
-        let breach = self.breach(policy, &links)?;
-        let base = self.base(policy, &links);
+        let breach = self.breach(&policy, &links)?;
+        self.scene(&policy, &links, breach)
+    }
+
+    fn scene(&mut self, policy: &Policy, links: &Links, breach: Option<String>) -> Result<Scene, Error> {
+        let base = self.base(policy, links);
         let addresses = Netlink.every_address().map_err(Error::io("the addresses of this host cannot be listed"))?;
         let bridges = links.bridges().filter_map(|name| {
             let of_policy = policy.bridges.iter().find(|bridge| bridge.pattern.matches(name))?;
@@ -110,7 +152,7 @@ impl Host {
                 name: name.clone(),
                 master: links.get(name).and_then(|link| link.master.clone()),
                 routes_loopback: routes_loopback(name),
-                breach: self.stranger(of_policy, name, &links, &base),
+                breach: self.stranger(of_policy, name, links, &base),
             })
         });
         Ok(Scene { wall: host_wall(policy), breach, bridges: bridges.collect(), addresses })
@@ -137,6 +179,30 @@ impl Host {
     }
 }
 
+/// Who listens on this host.
+fn listeners() -> Result<Vec<Listener>, Error> {
+    Netlink.listeners().map_err(Error::io("the sockets of this host cannot be listed"))
+}
+
+fn owners_of(inodes: BTreeSet<u32>) -> Result<BTreeMap<u32, Vec<Owner>>, Error> {
+    owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))
+}
+
+impl FromIterator<Exposure> for Exposures {
+    fn from_iter<T: IntoIterator<Item = Exposure>>(all: T) -> Self {
+        let mut counts = Self::default();
+        for exposure in all {
+            match exposure {
+                Exposure::Exposed(_) => counts.exposed += 1,
+                Exposure::Allowed(_) => counts.allowed += 1,
+                Exposure::Filtered(_) => counts.filtered += 1,
+                Exposure::Local => {}
+            }
+        }
+        counts
+    }
+}
+
 impl Exposure {
     /// The most dangerous is 0.
     fn rank(&self) -> u8 {
@@ -150,6 +216,11 @@ impl Exposure {
 }
 
 impl Scene {
+    /// How many of those that listen now guests reach, or would.
+    fn count(&self) -> Result<Exposures, Error> {
+        Ok(listeners()?.iter().flat_map(|listener| self.judge(listener)).map(|service| service.exposure).collect())
+    }
+
     /// The listener once for each way in which guests' packets to it are judged.
     fn judge(&self, listener: &Listener) -> Vec<Service> {
         let service = |exposure, reached| Service { listener: listener.clone(), owners: Vec::new(), exposure, reached };

@@ -9,9 +9,10 @@ use virt_guard::net::Protocol;
 use super::scene::{Scene, open};
 use crate::operator::Operator;
 use crate::policy;
-use crate::sessions::{Batch, Sessions, Way, pace};
+use crate::sessions::{Batch, Sessions, Side, Way, pace};
 use crate::stage::bench::Bench;
 use crate::stage::guest::Guest;
+use crate::stage::kernel::told;
 use crate::world::{FAMILIES, World};
 
 /// Sessions of each kind.
@@ -42,6 +43,33 @@ pub fn adopted(bench: &mut Bench) {
     let done = scene.operator.go(&["flows", "kill", "web7"]);
     scene.sessions.assert_cut("those that were cut", &tcp, done.begin, pace() * 20);
     bench.assert_in_order();
+}
+
+/// This host's conntrack took the world's answers for the beginnings, since guest 7 was
+/// silent when they came first. Nobody in the world could begin what is admitted so.
+pub fn answered(bench: &mut Bench) {
+    let guests = [7, 8].map(Guest::new);
+    let closed = format!("[[group]]\nname = \"closed\"\ningress = []\n{}", policy::guest(&guests[0], &["closed"]));
+    policy::write(bench, &[closed]);
+    let world = World::new(bench);
+    let stations = guests.each_ref().map(|guest| world.plug(bench, guest));
+    let scene = Scene { world, guests, stations, sessions: Sessions::new(), operator: Operator::new(bench) };
+    let mut all: Vec<Batch> = Vec::new();
+    for family in FAMILIES {
+        let [_, outwards, _] = scene.bare_ways(family);
+        all.push(scene.sessions.open(Protocol::TCP, &outwards, FEW));
+    }
+    scene.sessions.silence(&all, Side::Near);
+    std::thread::sleep(pace() * 4);
+    for program in ["iptables", "ip6tables"] {
+        told(program, &["-t", "mangle", "-A", "FORWARD", "-m", "conntrack", "--ctstate", "INVALID"], "");
+    }
+    std::thread::sleep(pace() * 8);
+    bench.go("reconnect", &scene.guests[0]);
+    bench.assert_in_order();
+    let since = Instant::now();
+    std::thread::sleep(pace() * 20);
+    assert_eq!(scene.sessions.alive(&all, since), 2 * FEW, "some whose answers came first have died");
 }
 
 /// What comes to a port for the first time at a start has no connections.

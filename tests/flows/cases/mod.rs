@@ -25,6 +25,7 @@ pub const ALL: &[Case] = &[
     case("what-is-cut-off-is-seen-to-be", bare::cut),
     case("a-stopped-guest-takes-its-connections-with-it", kill::stopped),
     case("one-that-ran-already-keeps-what-it-has", arrive::adopted),
+    case("one-whose-answers-came-first-keeps-what-it-has", arrive::answered),
     case("one-that-begins-has-nothing-to-keep", arrive::fresh),
     case("what-a-run-that-died-left-to-be-cut-is-cut", kill::interrupted),
     case("what-began-while-rules-were-gone-ends-with-them-back", tighten::flushed),

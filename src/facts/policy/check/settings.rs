@@ -59,10 +59,17 @@ fn nat(raw: &RawNat) -> NatPolicy {
 fn daemon(source: &Source, raw: &RawDaemon) -> Result<DaemonPolicy, FactError> {
     let mut daemon = DaemonPolicy::default();
     if let Some(raw) = &raw.check_seconds {
-        let seconds = u64::try_from(*raw.get_ref()).ok().filter(|seconds| (1..=3600).contains(seconds));
+        let seconds = up_to_an_hour(raw).filter(|seconds| *seconds > 0);
         daemon.check_every = seconds.map(Duration::from_secs).ok_or_else(|| {
             source.error(raw.span(), format!("invalid check-seconds {}, expected 1 to 3600", raw.get_ref()))
         })?;
+    }
+    if let Some(raw) = &raw.services_seconds {
+        let seconds = up_to_an_hour(raw).ok_or_else(|| {
+            let message = format!("invalid services-seconds {}, expected 1 to 3600, or 0 for never", raw.get_ref());
+            source.error(raw.span(), message)
+        })?;
+        daemon.services_within = Some(Duration::from_secs(seconds)).filter(|within| !within.is_zero());
     }
     if let Some(raw) = &raw.metrics {
         let path = PathBuf::from(raw.get_ref());
@@ -73,6 +80,11 @@ fn daemon(source: &Source, raw: &RawDaemon) -> Result<DaemonPolicy, FactError> {
         daemon.metrics = Some(path);
     }
     Ok(daemon)
+}
+
+/// A number of seconds, if it is one of an hour at most.
+fn up_to_an_hour(raw: &Spanned<i64>) -> Option<u64> {
+    u64::try_from(*raw.get_ref()).ok().filter(|seconds| *seconds <= 3600)
 }
 
 fn marks(source: &Source, raw: &Spanned<i64>) -> Result<Marks, FactError> {

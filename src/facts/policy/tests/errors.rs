@@ -27,6 +27,11 @@ fn mistakes_in_the_settings_say_where_and_what_would_be_right() {
         ("mark = 'x'", "f:1:8: invalid type: string \"x\", expected an integer"),
         ("deadline-seconds = 0", "f:1:20: invalid deadline-seconds 0, expected 1 to 300"),
         ("[daemon]\ncheck-seconds = 0", "f:2:17: invalid check-seconds 0, expected 1 to 3600"),
+        ("[daemon]\nservices-seconds = -1", "f:2:20: invalid services-seconds -1, expected 1 to 3600, or 0 for never"),
+        (
+            "[daemon]\nservices-seconds = 3601",
+            "f:2:20: invalid services-seconds 3601, expected 1 to 3600, or 0 for never",
+        ),
         (
             "[daemon]\nmetrics = 'x.prom'",
             "f:2:11: invalid metrics \"x.prom\", expected an absolute path that ends in .prom",

@@ -168,7 +168,7 @@ impl Host {
         let listeners = Netlink.listeners().map_err(Error::io("the sockets of this host cannot be listed"))?;
         let walls = self.state.base().map(|_| request.walls);
         let promised = promised(&policy, &self.surroundings);
-        Ok(Ground { scene: self.scene(&policy)?, listeners, promised, walls })
+        Ok(Ground { scene: self.scene_as_it_stands()?, listeners, promised, walls })
     }
 
     /// Tries everything from one bridge, and leaves nothing there.
