@@ -7,16 +7,19 @@
 mod addresses;
 mod conntrack;
 mod files;
+pub mod inspect;
 mod instance;
 mod links;
 mod listing;
 mod netlink;
 mod nftables;
 mod notices;
+mod processes;
 mod programs;
 mod readback;
 pub mod saved;
 mod sockets;
+mod station;
 mod support;
 
 pub use addresses::{
@@ -29,9 +32,11 @@ pub use links::{Link, LinkKind, Links, Netlink};
 pub use listing::{Container, Listing};
 pub use nftables::generation;
 pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
+pub use processes::{Process, ancestors, process_began, processes};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
-pub use sockets::{Listener, Owner, holder, owners};
+pub use sockets::{Intake, Listener, Owner, holder, intakes, owners};
+pub use station::{Call, Fate, Station, leads_by};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
 };
