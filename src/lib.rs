@@ -40,7 +40,7 @@
 //! - which connections are cut: `reconcile::{ends, flows}`; would one be let begin
 //!   today: `model::admission`; why a cut one stays cut: `model::connection`
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
-//!   whose that is: `kernel::sockets`
+//!   whose that is: `kernel::sockets`; when that is told: `daemon::{services, telling}`
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;

@@ -215,13 +215,7 @@ mod tests {
         let bound =
             Bound { protocol: Protocol::TCP, address: "::".parse().unwrap(), port, interface: None, v6only: false };
         let owner = Some(Owner { pid: 7, command: "a\nb".to_owned(), unit: Some("x.service".to_owned()) });
-        let near = Near {
-            danger,
-            why: "no wall".to_owned(),
-            bridges: vec!["br100".parse().unwrap()],
-            owner,
-            inode: port.into(),
-        };
+        let near = Near { danger, why: "no wall".to_owned(), bridges: vec!["br100".parse().unwrap()], owner };
         News { bound, near, turn: Turn::Came }
     }
 

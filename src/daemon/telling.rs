@@ -167,7 +167,7 @@ mod tests {
 
     fn near(danger: Danger, command: &str) -> Option<Near> {
         let owner = Some(Owner { pid: 7, command: command.to_owned(), unit: None });
-        Some(Near { danger, why: String::new(), bridges: Vec::new(), owner, inode: 1 })
+        Some(Near { danger, why: String::new(), bridges: Vec::new(), owner })
     }
 
     fn ssh(danger: Danger) -> Option<Near> {

@@ -31,7 +31,7 @@ pub use nftables::generation;
 pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
-pub use sockets::{Listener, Owner, holder, owners};
+pub use sockets::{Listener, Owner, Restricted, UnitFilter, Units, holder, owners};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
 };

@@ -5,6 +5,7 @@
 //! the file beside; who can reach them is not known here.
 
 mod owners;
+mod units;
 
 use std::fs;
 use std::io;
@@ -18,6 +19,7 @@ use super::netlink::{Message, Request, Socket, attribute, u32_at};
 use crate::net::{Family, IfName, Protocol};
 
 pub use owners::{Owner, holder, owners};
+pub use units::{Restricted, UnitFilter, Units};
 
 /// linux/sock_diag.h
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
