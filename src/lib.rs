@@ -41,6 +41,7 @@
 //!   today: `model::admission`; why a cut one stays cut: `model::connection`
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
 //!   whose that is: `kernel::sockets`; when that is told: `daemon::{services, telling}`
+//! - how a service is kept from where guests are: `pins::recipe`, one file for each service
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;

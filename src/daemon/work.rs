@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pace::Pace;
+use super::pins::Pins;
 use super::services::Services;
 use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
@@ -34,6 +35,7 @@ pub struct Worker {
     pub(super) journal: Journal,
     pub(super) services: Services,
     pub(super) settings: DaemonPolicy,
+    pins: Pins,
     /// When everything is compared although nobody told of a change.
     next_check: Instant,
     /// The number of the last change of rules that is known already.
@@ -74,6 +76,7 @@ impl Worker {
             pace: Pace::new(now),
             journal: Journal::new(root),
             services: Services::new(now),
+            pins: Pins::default(),
             settings: DaemonPolicy::default(),
             next_check: now,
             seen: None,
@@ -201,6 +204,7 @@ impl Worker {
     /// Compares everything and puts back what differs.
     fn look(&mut self, now: Instant) {
         self.has_run_programs = true;
+        self.pins.tend(&self.root);
         let told = self.wanted.attack.take();
         let attack = self.unmended.take().or(told);
         self.wanted.look = None;

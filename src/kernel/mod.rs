@@ -5,6 +5,7 @@
 //! itself. Nothing here decides what ought to be there.
 
 mod addresses;
+mod clock;
 mod conntrack;
 mod files;
 mod instance;
@@ -13,15 +14,19 @@ mod listing;
 mod netlink;
 mod nftables;
 mod notices;
+mod process;
 mod programs;
 mod readback;
 pub mod saved;
+mod session;
 mod sockets;
+mod station;
 mod support;
 
 pub use addresses::{
     Addresses, HostAddress, announce, enable_forwarding, forwarding, put_address, routes_loopback, take_address,
 };
+pub use clock::Moment;
 pub use conntrack::{Conntrack, End};
 pub use files::{Concern, FileNews, FileWatch};
 pub use instance::{Needs, read_instances};
@@ -29,9 +34,12 @@ pub use links::{Link, LinkKind, Links, Netlink};
 pub use listing::{Container, Listing};
 pub use nftables::generation;
 pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
+pub use process::process_began;
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
-pub use sockets::{Listener, Owner, Restricted, UnitFilter, Units, holder, owners};
+pub use session::{Session, ssh_session};
+pub use sockets::{Intake, Listener, Owner, Restricted, UnitFilter, Units, holder, intakes, owners};
+pub use station::{Call, Fate, Station, leads_by};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
 };

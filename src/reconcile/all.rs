@@ -43,7 +43,7 @@ impl Host {
 
     fn apply_rules(&mut self, running: &[Domain]) -> Result<Outcome, Error> {
         let policy = self.policy()?;
-        self.probe();
+        self.probe_kernel();
         let engine = self.engine(policy.engine)?;
         let _lock = self.locked()?;
         let links = self.links()?;
@@ -149,6 +149,8 @@ impl Host {
 
     /// Remembers guests that run, and forgets those whose ports are gone.
     pub(super) fn adopt(&mut self, running: &[Domain], links: &Links) -> Result<(), Error> {
+        // One that stays opens nothing.
+        let _ = self.state.sweep_probes();
         for domain in running.iter().filter(|domain| is_here(domain, links)) {
             self.let_settle(domain)?;
             self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;

@@ -5,6 +5,8 @@
 //! Changes nothing.
 
 mod keep;
+mod pin;
+mod probe;
 mod reach;
 mod watch;
 
@@ -20,6 +22,8 @@ use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
 
 use super::{Error, Host};
+pub use pin::{Changed, Confirmation, FileChange, PINS, PinPlan, PinTo, Pinnable, Pinned, Unpinned};
+pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Progress, Stand, Walls};
 use reach::{Bridge, reached};
 
 pub use watch::{Bound, Danger, Near, ServiceWatch};
