@@ -6,7 +6,7 @@ export PATH := /usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 CARGO ?= cargo
 LAB := tests/lab
 
-.PHONY: help setup build demo test test-full lint unit packets packets-full hook-tests libvirt-tests lab-tests clean
+.PHONY: help setup build deb rpm demo test test-full lint unit packets packets-full hook-tests libvirt-tests lab-tests clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -16,6 +16,12 @@ setup: ## install what building and testing need (Debian packages, as root)
 
 build: setup ## both programs, release
 	$(CARGO) build --release --locked
+
+deb: build ## a Debian package, below target/packages
+	packaging/build deb
+
+rpm: build ## an rpm, below target/packages
+	packaging/build rpm
 
 demo: build ## the main job shown on real libvirt guests, in a private lab
 	VIRT_GUARD_BIN=$(CURDIR)/target/release $(LAB)/libvirt-lab tests/demo/run

@@ -42,6 +42,9 @@
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
 //!   whose that is: `kernel::sockets`; when that is told: `daemon::{services, telling}`
 //! - how a service is kept from where guests are: `pins::recipe`, one file for each service
+//! - how a service is kept from guests: `pins`; how that is carried out, proven and undone:
+//!   `reconcile::services::pin`; what its files were: `state::{pins, replaced}`
+//! - what is undone unless somebody confirms it: `state::pending`, `reconcile::pending`
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;

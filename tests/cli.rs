@@ -287,7 +287,7 @@ fn install_and_uninstall_leave_no_trace_and_touch_nothing_foreign() {
     let host = Host::new();
     let missing = host.run("install");
     assert_eq!(missing.code, 2);
-    assert!(missing.err.contains("/usr/lib/virt-guard/virt-guard-hook: No such file"), "{}", missing.err);
+    assert!(missing.err.contains("/usr/sbin/virt-guard-hook: No such file"), "{}", missing.err);
     host.write("opt/v g/hook", "");
     let program = host.root().join("opt/v g/hook");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -301,7 +301,7 @@ fn install_and_uninstall_leave_no_trace_and_touch_nothing_foreign() {
     assert_eq!(install(&[]), Some(0));
     let shim = host.root().join("etc/libvirt/hooks/qemu.d/50-virt-guard");
     let text = fs::read_to_string(&shim).unwrap();
-    assert!(text.ends_with("exec '/opt/v g/hook' qemu \"$@\"\n"), "{text}");
+    assert!(text.contains("\nprogram='/opt/v g/hook'\n"), "{text}");
     assert_eq!(fs::metadata(&shim).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(host.run("uninstall --dry-run").out.matches("would remove").count(), 3);
     assert_eq!(host.run("uninstall").code, 0);

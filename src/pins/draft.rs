@@ -3,6 +3,7 @@
 //! In: the files as they are. Out: the files as they are to be, each at most once,
 //! and only those that differ. Nothing is written here.
 
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +37,11 @@ impl<'a> Draft<'a> {
     }
 
     fn original(&self, path: &Path) -> Result<Option<String>, PinError> {
-        self.files.read(path).map_err(|source| PinError::Io { path: path.to_owned(), source })
+        match self.files.read(path) {
+            // A directory among files is no file, as the services see it too.
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+            read => read.map_err(|source| PinError::Io { path: path.to_owned(), source }),
+        }
     }
 
     /// The files in a directory as they are, sorted by name.

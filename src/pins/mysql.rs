@@ -33,7 +33,7 @@ pub(super) fn pin(draft: &mut Draft, name: &Name) -> Result<(), PinError> {
     };
     let unit = unit.ok_or_else(|| unknown(name, &UNITS))?;
     bind(draft)?;
-    if let Some(program) = program(&unit) {
+    if let Some(program) = program(&unit, &["mariadbd", "mysqld"]) {
         // It reads all of its files for that, and ends with an error of theirs.
         draft.check(&program, ["--verbose", "--help"]);
     }
@@ -171,6 +171,15 @@ mod tests {
             "[mariadb-10.11]\n# virt-guard: bind_address=*\nbind-address = 10.0.0.5,2001:db8::5,127.0.0.1,::1\n"
         );
         assert!(!paths(&recipe).contains(&SERVER));
+    }
+
+    #[test]
+    fn the_checker_is_the_server_also_behind_a_shell() {
+        let shell = "[Service]\nExecStart=/bin/sh -c \"x=1; exec /usr/sbin/mysqld $OPTS\"\n";
+        let tree = debian("bind-address = *").with("/lib/systemd/system/mariadb.service", shell);
+        assert_eq!(pinned("mariadb", &tree).checks[0].program, "/usr/sbin/mysqld");
+        let other = debian("").with("/lib/systemd/system/mariadb.service", "[Service]\nExecStart=/bin/sh /x\n");
+        assert_eq!(pinned("mariadb", &other).checks, []);
     }
 
     #[test]

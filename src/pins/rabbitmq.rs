@@ -31,14 +31,14 @@ pub(super) fn pin(draft: &mut Draft, name: &Name) -> Result<(), PinError> {
     for kind in ["tcp", "ssl"] {
         listeners(draft, kind)?;
     }
-    bound(draft, &unit)?;
+    // First: the server tells it at its start where it is.
+    if let Some(epmd) = Unit::load(draft, EPMD)? {
+        socket::keep(draft, &epmd)?;
+    }
     draft.note(
         "rabbitmq: distribution (25672), epmd (4369) and plugins listen on, and systemd drops what comes from guests",
     );
-    match Unit::load(draft, EPMD)? {
-        Some(epmd) => socket::keep(draft, &epmd),
-        None => Ok(()),
-    }
+    bound(draft, &unit)
 }
 
 fn listeners(draft: &mut Draft, kind: &str) -> Result<(), PinError> {

@@ -132,9 +132,11 @@ pub(super) fn bound(draft: &mut Draft, unit: &Unit) -> Result<(), PinError> {
     Ok(())
 }
 
-/// What a service's `ExecStart=` runs, if it is named by its whole path.
-pub(super) fn program(unit: &Unit) -> Option<String> {
-    let command = unit.last("Service", "ExecStart")?.split_whitespace().next()?;
-    let command = command.trim_start_matches(['-', '@', ':', '+', '!']);
-    command.starts_with('/').then(|| command.to_owned())
+/// The program of one of these names that a service's `ExecStart=` runs, by itself or
+/// by a shell.
+pub(super) fn program(unit: &Unit, names: &[&str]) -> Option<String> {
+    let command = unit.last("Service", "ExecStart")?;
+    let mut words = command.split(|letter: char| letter.is_whitespace() || "\"';&|()".contains(letter));
+    let named = |word: &&str| names.iter().any(|name| word.ends_with(&format!("/{name}")));
+    words.find(named).map(|word| word.trim_start_matches(['-', '@', ':', '+', '!']).to_owned())
 }

@@ -145,6 +145,25 @@ fn a_drop_in_that_comes_later_is_not_let_win() {
 }
 
 #[test]
+fn a_directory_among_files_is_no_file() {
+    #[derive(Debug)]
+    struct Folders(Tree);
+    impl Files for Folders {
+        fn read(&self, path: &Path) -> io::Result<Option<String>> {
+            let is_folder = path.ends_with("sub.conf");
+            if is_folder { Err(io::ErrorKind::IsADirectory.into()) } else { self.0.read(path) }
+        }
+        fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>> {
+            self.0.list(directory)
+        }
+    }
+    let tree = Tree::new([("/lib/systemd/system/web.service", PYTHON)]);
+    let tree = tree.with("/etc/systemd/system/web.service.d/sub.conf", "");
+    let name = "web".parse().unwrap();
+    recipe(&name, &target(&["10.0.0.5"]), Framework::Absent, &Folders(tree)).unwrap();
+}
+
+#[test]
 fn what_there_is_not_cannot_be_pinned() {
     let there = target(&["10.0.0.5"]);
     let tree = Tree::new([("/etc/systemd/system/off.service", "")]);

@@ -22,6 +22,7 @@ use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
 
 use super::{Error, Host};
+use pin::broken_pin;
 pub use pin::{Changed, Confirmation, FileChange, PINS, PinPlan, PinTo, Pinnable, Pinned, Unpinned};
 pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Progress, Stand, Walls};
 use reach::{Bridge, reached};
@@ -90,6 +91,8 @@ pub struct Exposures {
     pub allowed: usize,
     /// Guests would reach them without the wall.
     pub filtered: usize,
+    /// Pins of services that are among the exposed or filtered ones all the same.
+    pub broken_pins: usize,
 }
 
 /// Whose a socket is, and what the unit that made it keeps away.
@@ -157,8 +160,13 @@ impl Host {
         let near: Vec<_> = listeners.iter().filter(|listener| scene.is_near(listener)).cloned().collect();
         let holders = self.holders(&near)?;
         let filter = |listener: &Listener| holders.get(&listener.inode).and_then(|holder| holder.filter.as_ref());
-        let judged = listeners.iter().flat_map(|listener| scene.judge(listener, filter(listener)));
-        Ok(judged.map(|service| service.exposure).collect())
+        let judged: Vec<_> = listeners.iter().flat_map(|listener| scene.judge(listener, filter(listener))).collect();
+        let pins = self.pins()?;
+        let owners = |service: &Service| holders.get(&service.listener.inode).map_or(&[][..], |it| &it.owners);
+        let broken: BTreeSet<_> =
+            judged.iter().filter_map(|service| broken_pin(&pins, service, owners(service))).collect();
+        let counts = judged.iter().map(|service| service.exposure.clone()).collect();
+        Ok(Exposures { broken_pins: broken.len(), ..counts })
     }
 
     /// Who holds the listeners' sockets, and what their units keep away.

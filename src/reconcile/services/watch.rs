@@ -12,10 +12,12 @@ use std::fmt;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
+use super::pin::broken_pin;
 use super::{Exposure, Exposures, Holder, Scene, Service, listeners};
 use crate::kernel::{Listener, Owner, holder};
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Error, Host};
+use crate::state::PinRecord;
 
 /// How near guests are to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +54,8 @@ pub struct Near {
     pub bridges: Vec<IfName>,
     /// Who holds the socket, if it is a process.
     pub owner: Option<Owner>,
+    /// The pin that was to keep guests from it, by its name.
+    pub broken_pin: Option<String>,
 }
 
 /// The services as they were when they were last looked at.
@@ -63,6 +67,7 @@ pub struct ServiceWatch {
     listeners: Vec<Listener>,
     /// Those of sockets that are near, by inode.
     holders: BTreeMap<u32, Holder>,
+    pins: Option<Vec<PinRecord>>,
     near: BTreeMap<Bound, Near>,
     counts: Exposures,
 }
@@ -93,12 +98,21 @@ impl ServiceWatch {
     pub fn look(&mut self, host: &mut Host, breach: Option<&str>) -> Result<bool, Error> {
         let mut listeners = listeners()?;
         listeners.sort_unstable();
+        let has_come_or_gone = listeners != self.listeners;
+        let may_differ = has_come_or_gone || !self.is_current;
         let scene = if self.is_current { None } else { Some(self.read(host, breach)?) };
         let is_other = scene.is_some() && scene != self.scene;
         self.scene = scene.or(self.scene.take());
-        if !is_other && listeners == self.listeners {
+        // Whoever pins a service restarts it. A record that cannot be read is told of by
+        // whoever looks after pins.
+        let pins = if may_differ { host.pins().ok() } else { None };
+        let are_others = pins.is_some() && pins != self.pins;
+        self.pins = pins.or(self.pins.take());
+        if !is_other && !are_others && !has_come_or_gone {
             return Ok(false);
         }
+        // If that fails nothing is known of any of them.
+        self.listeners.clear();
         let judged = self.judge(host, &listeners)?;
         self.listeners = listeners;
         Ok(judged)
@@ -119,11 +133,17 @@ impl ServiceWatch {
         self.holders = holders(host, scene, listeners, mem::take(&mut self.holders))?;
         let filter = |listener: &Listener| self.holders.get(&listener.inode).and_then(|holder| holder.filter.as_ref());
         let services: Vec<_> = listeners.iter().flat_map(|listener| scene.judge(listener, filter(listener))).collect();
-        self.counts = services.iter().map(|service| service.exposure.clone()).collect();
+        let pins = self.pins.as_deref().unwrap_or_default();
+        let owners = |listener: &Listener| self.holders.get(&listener.inode).map_or(&[][..], |it| &it.owners);
+        let broken: BTreeSet<_> =
+            services.iter().filter_map(|service| broken_pin(pins, service, owners(&service.listener))).collect();
+        let counts: Exposures = services.iter().map(|service| service.exposure.clone()).collect();
+        self.counts = Exposures { broken_pins: broken.len(), ..counts };
         let mut near: BTreeMap<Bound, Near> = BTreeMap::new();
         for service in &services {
-            let owner = self.holders.get(&service.listener.inode).and_then(|it| holder(&it.owners)).cloned();
-            let Some(new) = Near::of(service, owner) else { continue };
+            let owners = owners(&service.listener);
+            let Some(new) = Near::of(service, holder(owners).cloned()) else { continue };
+            let new = Near { broken_pin: broken_pin(pins, service, owners).map(str::to_owned), ..new };
             match near.entry(Bound::of(&service.listener)) {
                 Entry::Vacant(place) => drop(place.insert(new)),
                 Entry::Occupied(known) => known.into_mut().add(new),
@@ -173,7 +193,7 @@ impl Near {
             Exposure::Allowed(_) | Exposure::Pinned | Exposure::Local => return None,
         };
         let bridges = service.reached.iter().map(|(bridge, _)| bridge.clone()).collect();
-        Some(Self { danger, why, bridges, owner })
+        Some(Self { danger, why, bridges, owner, broken_pin: None })
     }
 
     /// Another socket with the same binding, or another way to the same: what is worse is

@@ -186,7 +186,7 @@ fn a_service_is_pinned_and_given_back_byte_for_byte() {
     let pinned = stage.pin(Confirmation::Given).unwrap();
     assert!(pinned.proven);
     let record = pinned.record.unwrap();
-    assert_eq!(stage.host().pins().unwrap(), [record.clone()]);
+    assert_eq!(stage.host().pins().unwrap(), std::slice::from_ref(&record));
     assert!(record.proven && !record.unconfirmed && !record.is_amid());
     assert_eq!(fs::read_to_string(stage.file(CONF)).unwrap(), "listen = 192.0.2.10\n");
     assert_eq!(fs::metadata(stage.file(CONF)).unwrap().mode() & 0o7777, 0o640);

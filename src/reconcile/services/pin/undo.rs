@@ -42,7 +42,8 @@ impl Host {
                 if all.is_empty() { "nothing is".to_owned() } else { format!("expected {}", all.join(", ")) };
             return Err(refused(format!("{name}: not pinned; {expected}")));
         }
-        let wanted: Vec<_> = pins.into_iter().filter(|pin| names.is_empty() || names.contains(&pin.name)).collect();
+        let wanted: Vec<_> =
+            pins.into_iter().filter(|pin| names.is_empty() || names.iter().any(|name| is_meant(pin, name))).collect();
         if changed == Changed::Refuse {
             wanted.iter().try_for_each(|pin| self.refuse_changed(pin))?;
         }

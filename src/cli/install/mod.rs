@@ -1,9 +1,11 @@
 //! `virt-guard install` and `uninstall`: the shims through which libvirt runs the
 //! hook, on a machine without packages.
 //!
-//! In: where libvirt looks for hooks. Out: three shell scripts of one line each,
+//! In: where libvirt looks for hooks. Out: three shell scripts of a few lines each,
 //! or their absence. A file that is not ours is never overwritten or removed;
 //! everything is looked at before anything is written.
+
+mod chain;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -19,14 +21,14 @@ use super::exit::Usage;
 
 /// The shims, as a package ships them.
 const SHIMS: [(&str, &str); 3] = [
-    ("qemu", include_str!("../../hooks/qemu")),
-    ("network", include_str!("../../hooks/network")),
-    ("daemon", include_str!("../../hooks/daemon")),
+    ("qemu", include_str!("../../../hooks/qemu")),
+    ("network", include_str!("../../../hooks/network")),
+    ("daemon", include_str!("../../../hooks/daemon")),
 ];
 /// The line by which a shim of ours is known.
 const MARKER: &str = "# Shim of virt-guard;";
 /// The hook program of the shims as they are shipped.
-const PACKAGED: &str = "/usr/lib/virt-guard/virt-guard-hook";
+const PACKAGED: &str = "/usr/sbin/virt-guard-hook";
 /// The name of our shim among others; they run in the order of their names.
 const NAME: &str = "50-virt-guard";
 const HOOKS: &str = "/etc/libvirt/hooks";
@@ -48,6 +50,10 @@ pub struct Install {
     /// Write DRIVER rather than DRIVER.d/50-virt-guard, for libvirt before 6.5.
     #[arg(long)]
     classic: bool,
+    /// Run somebody else's hook, where DRIVER is one, after ours: it is moved to
+    /// DRIVER.before-virt-guard, and uninstall moves it back.
+    #[arg(long, requires = "classic")]
+    chain: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -55,15 +61,29 @@ pub struct Install {
 
 /// Take away what install put there.
 ///
-/// Only files of ours are removed. The rules stay in the kernel.
+/// Only files of ours are removed; a hook that was chained gets its place again. The
+/// rules stay in the kernel.
 #[derive(Debug, Args)]
 pub struct Uninstall {
     /// Where libvirt looks for hooks.
     #[arg(long, value_name = "DIR", default_value = HOOKS)]
     hooks_dir: PathBuf,
+    /// Only what stands in the places of libvirt before 6.5.
+    #[arg(long)]
+    classic: bool,
     /// Only say what would be done.
     #[arg(long)]
     dry_run: bool,
+}
+
+/// A shim that is to be written.
+struct Wanted {
+    /// Where.
+    path: PathBuf,
+    /// What.
+    text: Vec<u8>,
+    /// Whether somebody's hook stands there, to be moved and chained.
+    moves: bool,
 }
 
 impl Install {
@@ -75,23 +95,37 @@ impl Install {
         for (driver, shim) in SHIMS {
             let [in_folder, classic] = places(&hooks, driver);
             let (here, there) = if self.classic { (classic, in_folder) } else { (in_folder, classic) };
-            refuse_foreign(&here)?;
-            let text = render(shim, &program);
-            if !is_as(&here, &text) {
-                wanted.push((here, text));
-            }
+            wanted.extend(self.wanted(here, driver, &render(shim, &program))?);
             // Both would run, one after the other.
             stale.extend(Some(there).filter(|path| matches!(read(path), Found::Ours(_))));
         }
         let mut text = String::new();
-        for (path, content) in &wanted {
+        for shim in &wanted {
             if !self.dry_run {
-                write(&hooks, path, content).with_context(|| format!("{}: cannot be written", path.display()))?;
+                put(&hooks, shim).with_context(|| format!("{}: cannot be written", shim.path.display()))?;
             }
-            text.push_str(&done("wrote", "would write", path, self.dry_run));
+            text.push_str(&shim.done(self.dry_run));
         }
         text.push_str(&remove(&stale, self.dry_run)?);
         Ok(Report::good(conclusion(text, "the shims are in place already\n", self.dry_run)))
+    }
+
+    /// What has to be written at `path`, if anything.
+    fn wanted(&self, path: PathBuf, driver: &str, shim: &[u8]) -> Result<Option<Wanted>, Usage> {
+        let moves = self.chain && matches!(read(&path), Found::Foreign);
+        let chained = self.classic && chain::is_chained(&path);
+        if !moves {
+            refuse_foreign(&path)?;
+        } else if chained {
+            let (here, there) = (path.display(), chain::moved(&path));
+            return Err(Usage(format!(
+                "{here} and {} are both not virt-guard's; move one of them away",
+                there.display()
+            )));
+        }
+        let theirs = self.hooks_dir.join(format!("{driver}.before-virt-guard"));
+        let text = if moves || chained { chain::render(shim, driver, &theirs) } else { shim.to_vec() };
+        Ok((!is_as(&path, &text)).then_some(Wanted { path, text, moves }))
     }
 
     /// The hook program, which must be there: a shim that cannot run it stops
@@ -113,7 +147,10 @@ impl Install {
 impl Uninstall {
     pub(super) fn run(&self, root: &Path) -> anyhow::Result<Report> {
         let hooks = below(root, &self.hooks_dir);
-        let all = SHIMS.iter().flat_map(|(driver, _)| places(&hooks, driver));
+        let all = SHIMS.iter().flat_map(|(driver, _)| {
+            let [in_folder, classic] = places(&hooks, driver);
+            if self.classic { vec![classic] } else { vec![in_folder, classic] }
+        });
         let ours: Vec<_> = all.filter(|path| matches!(read(path), Found::Ours(_))).collect();
         let text = remove(&ours, self.dry_run)?;
         Ok(Report::good(conclusion(text, "there is no shim of virt-guard\n", self.dry_run)))
@@ -163,7 +200,7 @@ fn refuse_foreign(path: &Path) -> Result<(), Usage> {
     let file = path.display();
     let remedy = match path.ends_with(NAME) {
         true => "move it away first",
-        false => "move it away, or leave out --classic (libvirt 6.5 or newer)",
+        false => "add --chain to run it after virt-guard's, or leave out --classic (libvirt 6.5 or newer)",
     };
     Err(Usage(format!("{file} is not virt-guard's and is left as it is; {remedy}")))
 }
@@ -196,6 +233,30 @@ fn quoted(path: &Path) -> Vec<u8> {
     word
 }
 
+impl Wanted {
+    /// What was done, or would be.
+    fn done(&self, dry_run: bool) -> String {
+        let moved = match self.moves {
+            true => done("moved, to be run after it:", "would move, to be run after it:", &self.path, dry_run),
+            false => String::new(),
+        };
+        moved + &done("wrote", "would write", &self.path, dry_run)
+    }
+}
+
+/// Moves what stands there, if it is to be chained, and writes the shim. A shim that
+/// cannot be written leaves the place as it was.
+fn put(hooks: &Path, shim: &Wanted) -> io::Result<()> {
+    if shim.moves {
+        fs::rename(&shim.path, chain::moved(&shim.path))?;
+    }
+    let written = write(hooks, &shim.path, &shim.text);
+    if written.is_err() && shim.moves {
+        fs::rename(chain::moved(&shim.path), &shim.path)?;
+    }
+    written
+}
+
 /// Beside the folders that libvirt looks into, then in its place at once:
 /// libvirt runs whatever it finds in one of them.
 fn write(hooks: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
@@ -214,7 +275,7 @@ fn remove(paths: &[PathBuf], dry_run: bool) -> anyhow::Result<String> {
     let mut text = String::new();
     let mut failed = None;
     for path in paths {
-        let result = if dry_run { Ok(()) } else { fs::remove_file(path) };
+        let result = if dry_run { Ok(()) } else { chain::take_away(path) };
         match result {
             Ok(()) => text.push_str(&done("removed", "would remove", path, dry_run)),
             Err(error) => failed = failed.or(Some((path, error))),
@@ -254,11 +315,11 @@ mod tests {
     }
 
     fn install(classic: bool, dry_run: bool) -> Install {
-        Install { hooks_dir: HOOKS.into(), hook_program: None, classic, dry_run }
+        Install { hooks_dir: HOOKS.into(), hook_program: None, classic, chain: false, dry_run }
     }
 
     fn uninstall(root: &Path) -> String {
-        Uninstall { hooks_dir: HOOKS.into(), dry_run: false }.run(root).unwrap().text
+        Uninstall { hooks_dir: HOOKS.into(), classic: false, dry_run: false }.run(root).unwrap().text
     }
 
     /// The files below the hooks' folder.
@@ -284,7 +345,8 @@ mod tests {
     fn each_shim_is_known_as_ours_and_names_the_packaged_program_once() {
         for (driver, shim) in SHIMS {
             assert!(shim.lines().any(|line| line.starts_with(MARKER)), "{driver}");
-            assert!(shim.ends_with(&format!("exec {PACKAGED} {driver} \"$@\"\n")), "{driver}");
+            assert!(shim.contains(&format!("\nprogram={PACKAGED}\n")), "{driver}");
+            assert!(shim.ends_with(&format!("exec \"$program\" {driver} \"$@\"\n")), "{driver}");
             assert_eq!(shim.matches(PACKAGED).count(), 1, "{driver}");
             assert_eq!(render(shim, Path::new(PACKAGED)), shim.as_bytes());
         }
@@ -320,6 +382,50 @@ mod tests {
         install(false, false).run(root.path()).unwrap();
         uninstall(root.path());
         assert_eq!(files(root.path()), ["network"]);
+    }
+
+    #[test]
+    fn a_hook_that_is_chained_is_moved_and_gets_its_place_back() {
+        let root = root();
+        let hooks = below(root.path(), Path::new(HOOKS));
+        fs::create_dir_all(&hooks).unwrap();
+        fs::write(hooks.join("qemu"), "#!/bin/sh\n# theirs\n").unwrap();
+        let chaining = || Install { chain: true, ..install(true, false) };
+        let text = Install { dry_run: true, ..chaining() }.run(root.path()).unwrap().text;
+        assert!(text.contains("would move") && files(root.path()) == ["qemu"], "{text}");
+        chaining().run(root.path()).unwrap();
+        assert_eq!(files(root.path()), ["daemon", "network", "qemu", "qemu.before-virt-guard"]);
+        let shim = fs::read_to_string(hooks.join("qemu")).unwrap();
+        assert!(shim.contains("theirs=/etc/libvirt/hooks/qemu.before-virt-guard\n") && shim.contains(MARKER), "{shim}");
+        let again = install(true, false).run(root.path()).unwrap().text;
+        assert_eq!(again, "the shims are in place already\n");
+        uninstall(root.path());
+        assert_eq!(files(root.path()), ["qemu"]);
+        assert!(fs::read_to_string(hooks.join("qemu")).unwrap().contains("theirs"));
+    }
+
+    #[test]
+    fn two_foreign_hooks_for_one_place_are_told_of() {
+        let root = root();
+        let hooks = below(root.path(), Path::new(HOOKS));
+        fs::create_dir_all(&hooks).unwrap();
+        for name in ["qemu", "qemu.before-virt-guard"] {
+            fs::write(hooks.join(name), "#!/bin/sh\n").unwrap();
+        }
+        let error = Install { chain: true, ..install(true, false) }.run(root.path()).unwrap_err().to_string();
+        assert!(error.contains("both not virt-guard's"), "{error}");
+        assert_eq!(files(root.path()), ["qemu", "qemu.before-virt-guard"]);
+    }
+
+    #[test]
+    fn the_classic_places_alone_can_be_cleared() {
+        let root = root();
+        install(false, false).run(root.path()).unwrap();
+        let hooks = below(root.path(), Path::new(HOOKS));
+        fs::copy(hooks.join("qemu.d").join(NAME), hooks.join("qemu")).unwrap();
+        let classic = Uninstall { hooks_dir: HOOKS.into(), classic: true, dry_run: false };
+        classic.run(root.path()).unwrap();
+        assert_eq!(files(root.path()), IN_FOLDERS);
     }
 
     #[test]

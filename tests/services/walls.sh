@@ -1,0 +1,34 @@
+# What guests reach of the host with and without walls; sourced by `run`.
+# shellcheck shell=bash
+
+# Knocked at from the guest and from the operator's side: WANTED ADDRESS... -- SERVICE...
+guest_finds() { in_guest "$here/knock" "$@"; }
+operator_finds() { in_operator "$here/knock" "$@"; }
+leases() { in_guest busybox udhcpc -i eth0 -n -q -f -t 3 -T 5 -s /bin/true && in_guest "$here/lease"; }
+
+# audit CODE STATE: exits with CODE and tells of the services as `told` says.
+audit() {
+    exit_is "$1" "$bin/virt-guard" services audit --json >/run/audit && "$here/told" "$2" </run/audit
+}
+
+# With nothing of ours in the kernel: else what follows would prove nothing.
+without_walls() {
+    say "without virt-guard"
+    step "a guest reaches every service at every address" guest_finds open "${everywhere[@]}" -- "${services[@]}"
+    step "it gets addresses" leases
+    step "the audit lists each with its unit; the operator's as exposed" audit 1 exposed
+}
+
+# with_walls ENGINE
+with_walls() {
+    say "with virt-guard, $1"
+    configure_guard "$1"
+    step "the guest is guarded" guard_the_guest
+    step "it reaches no service of the operator's, at no address" \
+        guest_finds shut "${everywhere[@]}" -- "${for_operators[@]}"
+    step "it reaches name service" guest_finds open "${everywhere[@]}" -- "${for_guests[@]}"
+    step "it gets addresses" leases
+    step "the operator reaches everything" operator_finds open "${of_management[@]}" -- "${services[@]}"
+    step "the audit says the same" audit 0 filtered
+    step "the guest is gone" release_the_guest
+}
