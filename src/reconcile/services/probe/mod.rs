@@ -161,7 +161,7 @@ impl Host {
             attempts.extend(tried);
         }
         attempts.retain(|attempt| request.only.is_empty() || request.only.contains(&attempt.listener));
-        ground.scene.find(&mut attempts);
+        ground.scene.find(&mut attempts, &stands);
         attempts.sort_by_key(|attempt| {
             let Listener { protocol, port, address, .. } = attempt.listener;
             (attempt.bridge.clone(), protocol, port, address, attempt.address)
@@ -254,6 +254,11 @@ fn v4(address: &IpAddr) -> Option<Ipv4Addr> {
 }
 
 impl Stand {
+    /// Whether nothing of `family` gets to the host.
+    fn is_silent(&self, family: Family) -> bool {
+        self.silent.iter().any(|gateway| Family::of(*gateway) == family)
+    }
+
     /// Behind walls a host that is not found is what a guest finds; without, nothing is
     /// proven by it.
     fn tell_of_silence(&mut self, walls: Option<Walls>) {

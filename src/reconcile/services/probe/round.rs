@@ -65,7 +65,7 @@ impl Round<'_> {
 
     /// Whether anything of this family gets to the host.
     fn is_found(&self, family: Family) -> bool {
-        !self.stand.silent.iter().any(|gateway| Family::of(*gateway) == family)
+        !self.stand.is_silent(family)
     }
 
     fn call(&self, target: &Target<'_>) -> Call {
