@@ -78,13 +78,9 @@ impl State {
         self.probe_records().into_iter().filter(ProbeRecord::is_at_work).collect()
     }
 
-    /// Forgets the probes whose process is gone.
-    ///
-    /// # Errors
-    /// A file cannot be removed.
-    pub fn sweep_probes(&self) -> io::Result<()> {
-        let gone = self.probe_records().into_iter().filter(|record| !record.is_at_work());
-        gone.map(|record| record.port).try_for_each(|port| self.forget_probe(&port))
+    /// The probes whose process is gone.
+    pub fn gone_probes(&self) -> Vec<ProbeRecord> {
+        self.probe_records().into_iter().filter(|record| !record.is_at_work()).collect()
     }
 
     fn probe_records(&self) -> Vec<ProbeRecord> {
@@ -111,8 +107,10 @@ mod tests {
         // A number that was given away again.
         state.note_probe(&ProbeRecord { port: dead, began: 1, ..living.clone() }).unwrap();
         assert_eq!(state.probes(), std::slice::from_ref(&living));
-        state.sweep_probes().unwrap();
-        assert_eq!(state.probe_records().len(), 1);
+        let gone = state.gone_probes();
+        assert_eq!(gone.len(), 1);
+        state.forget_probe(&gone[0].port).unwrap();
+        assert_eq!(state.gone_probes(), []);
         state.forget_probe(&living.port).unwrap();
         assert_eq!(state.probes(), []);
     }

@@ -44,6 +44,20 @@ impl Host {
         }
     }
 
+    /// Forgets the probes whose process is gone, and the guests that they were said to be:
+    /// libvirt knows nothing of them. What cannot be forgotten opens nothing.
+    pub(in crate::reconcile) fn sweep_probes(&self) {
+        for probe in self.state.gone_probes() {
+            let forgotten = match probe.around {
+                Around::Guest(uuid) => self.state.set_guest(&uuid, None),
+                Around::Nothing | Around::NoWalls => Ok(()),
+            };
+            if forgotten.is_ok() {
+                let _ = self.state.forget_probe(&probe.port);
+            }
+        }
+    }
+
     /// Puts a port at `bridge`, for a station with these addresses.
     pub(super) fn take_post(&mut self, bridge: &IfName, probe: &ProbeRecord, mac: Mac) -> Result<Post, Error> {
         let station = Station::open(&probe.port, mac, bridge);
