@@ -7,16 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use super::owner::{NONE, OwnerView, holder};
 use crate::cli::table::{count, table};
-use crate::kernel::{Owner, holder};
 use crate::model::Origin;
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Exposure, Service, Services};
 
 /// The first line of the table.
 const HEAD: [&str; 8] = ["STATE", "PROTOCOL", "ADDRESS", "PROGRAM", "UNIT", "BOUND", "REACHED AT", "RULE"];
-/// What stands for nothing.
-const NONE: &str = "-";
 /// So many bridges, and of each so many addresses, are named in a line.
 const NAMED: usize = 4;
 
@@ -46,7 +44,7 @@ struct ServiceView {
     interface: Option<IfName>,
     inode: u32,
     uid: u32,
-    owners: Vec<Owner>,
+    owners: Vec<OwnerView>,
     /// By which addresses guests at a bridge reach it.
     reached_at: BTreeMap<IfName, Vec<IpAddr>>,
     /// The rule that allows or drops the packets.
@@ -93,7 +91,7 @@ impl From<Service> for ServiceView {
             interface: listener.interface,
             inode: listener.inode,
             uid: listener.uid,
-            owners,
+            owners: owners.into_iter().map(OwnerView::from).collect(),
             reached_at: reached.into_iter().collect(),
             rule,
             reason,
@@ -122,7 +120,7 @@ impl fmt::Display for View {
 impl ServiceView {
     fn row(&self) -> [String; HEAD.len()] {
         let rule = self.rule.as_ref().map(Origin::to_string).or_else(|| self.reason.clone());
-        let (program, unit) = self.holder();
+        let (program, unit) = holder(&self.owners);
         [
             self.state.word().to_owned(),
             self.protocol.to_string(),
@@ -143,17 +141,6 @@ impl ServiceView {
             format!("{bridge}: {}", some(addresses.iter().map(IpAddr::to_string).collect(), " "))
         };
         some(self.reached_at.iter().map(place).collect(), ", ")
-    }
-
-    /// The process that the socket is told by. Programs choose their names.
-    fn holder(&self) -> (String, String) {
-        let Some(first) = holder(&self.owners) else { return (NONE.to_owned(), NONE.to_owned()) };
-        let others = match self.owners.len() {
-            1 => String::new(),
-            all => format!(" and {} more", all - 1),
-        };
-        let unit = first.unit.as_ref().map_or_else(|| NONE.to_owned(), |unit| unit.escape_debug().to_string());
-        (format!("{} ({}){others}", first.command.escape_debug(), first.pid), unit)
     }
 
     fn bound(&self) -> String {
@@ -190,7 +177,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Listener;
+    use crate::kernel::{Listener, Owner};
 
     fn service(exposure: Exposure, owners: Vec<Owner>) -> Service {
         let listener = Listener {
