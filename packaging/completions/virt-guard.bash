@@ -61,6 +61,9 @@ _virt__guard() {
             virt__guard,uninstall)
                 cmd="virt__guard__subcmd__uninstall"
                 ;;
+            virt__guard,watch-pending)
+                cmd="virt__guard__subcmd__watch__subcmd__pending"
+                ;;
             virt__guard__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__floating__subcmd__associate"
                 ;;
@@ -148,6 +151,9 @@ _virt__guard() {
             virt__guard__subcmd__help,uninstall)
                 cmd="virt__guard__subcmd__help__subcmd__uninstall"
                 ;;
+            virt__guard__subcmd__help,watch-pending)
+                cmd="virt__guard__subcmd__help__subcmd__watch__subcmd__pending"
+                ;;
             virt__guard__subcmd__help__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__help__subcmd__floating__subcmd__associate"
                 ;;
@@ -198,6 +204,21 @@ _virt__guard() {
                 ;;
             virt__guard__subcmd__help__subcmd__services,audit)
                 cmd="virt__guard__subcmd__help__subcmd__services__subcmd__audit"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,confirm)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__confirm"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,pin)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__pin"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,pins)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__pins"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,probe)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__probe"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,unpin)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__unpin"
                 ;;
             virt__guard__subcmd__nwfilter,check)
                 cmd="virt__guard__subcmd__nwfilter__subcmd__check"
@@ -280,14 +301,44 @@ _virt__guard() {
             virt__guard__subcmd__services,audit)
                 cmd="virt__guard__subcmd__services__subcmd__audit"
                 ;;
+            virt__guard__subcmd__services,confirm)
+                cmd="virt__guard__subcmd__services__subcmd__confirm"
+                ;;
             virt__guard__subcmd__services,help)
                 cmd="virt__guard__subcmd__services__subcmd__help"
+                ;;
+            virt__guard__subcmd__services,pin)
+                cmd="virt__guard__subcmd__services__subcmd__pin"
+                ;;
+            virt__guard__subcmd__services,pins)
+                cmd="virt__guard__subcmd__services__subcmd__pins"
+                ;;
+            virt__guard__subcmd__services,probe)
+                cmd="virt__guard__subcmd__services__subcmd__probe"
+                ;;
+            virt__guard__subcmd__services,unpin)
+                cmd="virt__guard__subcmd__services__subcmd__unpin"
                 ;;
             virt__guard__subcmd__services__subcmd__help,audit)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__audit"
                 ;;
+            virt__guard__subcmd__services__subcmd__help,confirm)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__confirm"
+                ;;
             virt__guard__subcmd__services__subcmd__help,help)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__help"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,pin)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__pin"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,pins)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__pins"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,probe)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__probe"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,unpin)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__unpin"
                 ;;
             *)
                 ;;
@@ -296,7 +347,7 @@ _virt__guard() {
 
     case "${cmd}" in
         virt__guard)
-            opts="-h -V --root --help --version status check apply show explain floating flows services daemon events nwfilter preserve install uninstall help"
+            opts="-h -V --root --help --version status check apply show explain floating flows services daemon events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -732,7 +783,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help)
-            opts="status check apply show explain floating flows services daemon events nwfilter preserve install uninstall help"
+            opts="status check apply show explain floating flows services daemon events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1124,7 +1175,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__services)
-            opts="audit"
+            opts="audit probe pin unpin pins confirm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1138,6 +1189,76 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__audit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__pins)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__unpin)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1180,6 +1301,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__uninstall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__watch__subcmd__pending)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1692,7 +1827,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services)
-            opts="-h --json --root --help audit help"
+            opts="-h --json --root --help audit probe pin unpin pins confirm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1727,8 +1862,26 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__services__subcmd__confirm)
+            opts="-h --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__services__subcmd__help)
-            opts="audit help"
+            opts="audit probe pin unpin pins confirm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1755,6 +1908,20 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1762,6 +1929,150 @@ _virt__guard() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__pins)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__unpin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__pin)
+            opts="-h --all --to --dry-run --confirm-within --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__pins)
+            opts="-h --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__probe)
+            opts="-h --bridge --html --without-walls --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --bridge)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__unpin)
+            opts="-h --all --force --dry-run --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1820,6 +2131,24 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__watch__subcmd__pending)
+            opts="-h --root --help pins"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
