@@ -25,6 +25,9 @@ _virt__guard() {
             virt__guard,daemon)
                 cmd="virt__guard__subcmd__daemon"
                 ;;
+            virt__guard,doctor)
+                cmd="virt__guard__subcmd__doctor"
+                ;;
             virt__guard,events)
                 cmd="virt__guard__subcmd__events"
                 ;;
@@ -114,6 +117,9 @@ _virt__guard() {
                 ;;
             virt__guard__subcmd__help,daemon)
                 cmd="virt__guard__subcmd__help__subcmd__daemon"
+                ;;
+            virt__guard__subcmd__help,doctor)
+                cmd="virt__guard__subcmd__help__subcmd__doctor"
                 ;;
             virt__guard__subcmd__help,events)
                 cmd="virt__guard__subcmd__help__subcmd__events"
@@ -347,7 +353,7 @@ _virt__guard() {
 
     case "${cmd}" in
         virt__guard)
-            opts="-h -V --root --help --version status check apply show explain floating flows services daemon events nwfilter preserve install uninstall watch-pending help"
+            opts="-h -V --root --help --version status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -411,6 +417,24 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__doctor)
+            opts="-h --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -783,7 +807,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help)
-            opts="status check apply show explain floating flows services daemon events nwfilter preserve install uninstall watch-pending help"
+            opts="status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -825,6 +849,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__daemon)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

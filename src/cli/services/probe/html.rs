@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::view::{Cell, Row, State, View};
-use crate::cli::services::owner::holder;
+use crate::cli::services::owner::shown;
 use crate::net::IfName;
 use crate::reconcile::{Finding, ProbeOutcome};
 
@@ -79,7 +79,7 @@ fn matrix(bridge: &IfName, view: &View) -> String {
 }
 
 fn line(row: &Row, columns: &BTreeSet<IpAddr>) -> String {
-    let (program, unit) = holder(&row.owners);
+    let (program, unit) = shown(&row.owners);
     let state = row.state.word();
     let class = if matches!(row.state, State::Exposed | State::Failing) { " class=\"wrong\"" } else { "" };
     let mut line = format!("<tr{class}><td>{state}</td><th scope=\"row\">{}</th>", escaped(&row.service()));

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use crate::cli::services::owner::{OwnerView, holder};
+use crate::cli::services::owner::shown;
 use crate::cli::table::{count, table};
 use crate::kernel::{Listener, Owner};
 use crate::net::{Family, IfName, Mac, Protocol};
@@ -58,7 +58,7 @@ pub(super) struct Row {
     v6only: bool,
     interface: Option<IfName>,
     inode: u32,
-    pub owners: Vec<OwnerView>,
+    pub owners: Vec<Owner>,
     pub attempts: Vec<Cell>,
 }
 
@@ -157,7 +157,7 @@ impl fmt::Display for View {
 impl Row {
     fn new(attempt: Attempt, cell: Cell, owners: &BTreeMap<u32, Vec<Owner>>) -> Self {
         let Listener { protocol, address, port, v6only, interface, inode, .. } = attempt.listener;
-        let owners = owners.get(&inode).cloned().unwrap_or_default().into_iter().map(OwnerView::from).collect();
+        let owners = owners.get(&inode).cloned().unwrap_or_default();
         let (state, attempts) = (State::Closed, vec![cell]);
         Self { state, bridge: attempt.bridge, protocol, address, port, v6only, interface, inode, owners, attempts }
     }
@@ -194,7 +194,7 @@ impl Row {
     }
 
     fn line(&self) -> [String; HEAD.len()] {
-        let (program, unit) = holder(&self.owners);
+        let (program, unit) = shown(&self.owners);
         let state = self.state.word().to_owned();
         [state, self.bridge.to_string(), self.protocol.to_string(), self.bound(), program, unit, self.tried()]
     }
