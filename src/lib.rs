@@ -40,8 +40,8 @@
 //! - which connections are cut: `reconcile::{ends, flows}`; would one be let begin
 //!   today: `model::admission`; why a cut one stays cut: `model::connection`
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
-//!   whose that is: `kernel::sockets`; when that is told: `daemon::{services, telling}`
-//! - how a service is kept from where guests are: `pins::recipe`, one file for each service
+//!   whose that is: `kernel::sockets`; when that is told: `daemon::{services, telling}`;
+//!   proof from a guest's place: `reconcile::services::probe`, by a `kernel::station`
 //! - how a service is kept from guests: `pins`; how that is carried out, proven and undone:
 //!   `reconcile::services::pin`; what its files were: `state::{pins, replaced}`
 //! - what is undone unless somebody confirms it: `state::pending`, `reconcile::pending`

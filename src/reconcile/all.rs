@@ -67,6 +67,8 @@ impl Host {
         engine: &dyn Engine,
         policy: Option<&Policy>,
     ) -> Result<(), Error> {
+        // Who was killed before anything of a port stood left a record and no difference.
+        self.forget_ports(&whole.plan.port_names())?;
         self.keep_ends(&whole.ports)?;
         self.settle_nat(engine, &whole.plan.base, policy)
     }

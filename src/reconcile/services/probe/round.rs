@@ -13,7 +13,7 @@ use crate::net::{Family, Protocol};
 use super::judge::mark_dropped;
 use super::post::random;
 use super::question::{Asker, question};
-use super::target::Target;
+use super::target::{Key, Target};
 use super::{Attempt, Finding, Outcome, Stand};
 
 /// The kernel tells one station of a closed port six times, then once a second
@@ -107,8 +107,6 @@ impl Round<'_> {
         target.listeners.iter().map(attempt).collect()
     }
 }
-
-type Key = (Protocol, u16, IpAddr);
 
 fn key(target: &Target<'_>) -> Key {
     (target.protocol, target.port, target.address)

@@ -25,6 +25,9 @@ pub(super) struct Target<'a> {
     pub listeners: Vec<&'a Listener>,
 }
 
+/// What is tried once: the port of a protocol, at an address.
+pub(super) type Key = (Protocol, u16, IpAddr);
+
 /// How well a listener fits: the kernel gives a packet to the one that fits best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Fit {
@@ -36,7 +39,7 @@ struct Fit {
 
 /// All targets at `bridge`, sorted by port and address.
 pub(super) fn targets<'a>(listeners: &'a [Listener], bridge: &Bridge, addresses: &[HostAddress]) -> Vec<Target<'a>> {
-    let mut found: BTreeMap<(Protocol, u16, IpAddr), Vec<(Fit, &Listener)>> = BTreeMap::new();
+    let mut found: BTreeMap<Key, Vec<(Fit, &Listener)>> = BTreeMap::new();
     for listener in listeners {
         let reached = reached(listener, bridge, addresses);
         for address in asked_at(listener, bridge, addresses) {
