@@ -41,7 +41,7 @@
 //!   today: `model::admission`; why a cut one stays cut: `model::connection`
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
 //!   whose that is: `kernel::sockets`; proof from a guest's place: `reconcile::services::probe`,
-//!   by a `kernel::station`
+//!   by a `kernel::station`; when it is told: `daemon::{services, telling}`
 //! - how a service is kept from guests: `pins::recipe`, one file for each service; how that is
 //!   carried out, proven and undone: `reconcile::services::pin`; what its files were:
 //!   `state::{pins, replaced}`

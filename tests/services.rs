@@ -315,6 +315,8 @@ fn services_are_judged_by_the_wall_as_long_as_it_stands() {
     let ports = [8080, 53, 22, 8001];
     let root = root("[host]\nallow = [\"dhcp\", \"dns\", \"icmp\", \"tcp/8080\"]\n");
     let before = Audit::of(root.path());
+    assert_eq!(before.rows(8001)[0]["pinned-by"], serde_json::json!(["address 127.0.0.1"]));
+    assert_eq!(before.rows(22)[0]["pinned-by"], serde_json::json!([]), "its address is reached all the same");
     assert_eq!((before.states(ports), before.code), (["allowed", "allowed", "exposed", "local"].map(str::to_owned), 1));
     assert_eq!(before.said["walls-stand"], false);
     apply(root.path());

@@ -127,7 +127,9 @@ impl Journal {
     fn enter(&mut self, event: Event) {
         let severity = match event.kind {
             Kind::Failed => Severity::Error,
-            Kind::Closed | Kind::Healed | Kind::Storm | Kind::Revoked | Kind::Exposed => Severity::Warning,
+            Kind::Closed | Kind::Healed | Kind::Storm | Kind::Revoked | Kind::Exposed | Kind::PinBroken => {
+                Severity::Warning
+            }
             Kind::Started | Kind::Stopped | Kind::Updated | Kind::Noted | Kind::Filtered | Kind::Gone => Severity::Info,
         };
         let by = event.author.as_ref().map(|author| format!(" (by {}, pid {})", author.program, author.pid));

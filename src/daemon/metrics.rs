@@ -71,13 +71,14 @@ impl Counters {
 }
 
 /// The services as they are counted: name, type, help, value.
-fn gauges(services: Exposures) -> [(&'static str, &'static str, &'static str, u64); 3] {
-    let Exposures { exposed, allowed, filtered } = services;
+fn gauges(services: Exposures) -> [(&'static str, &'static str, &'static str, u64); 4] {
+    let Exposures { exposed, allowed, filtered, broken_pins } = services;
     let gauge = |name, help, value: usize| (name, "gauge", help, value as u64);
     [
         gauge("exposed_services", "Services of this host that guests reach although the policy says no.", exposed),
         gauge("allowed_services", "Services of this host that guests reach as the policy allows.", allowed),
         gauge("filtered_services", "Services of this host that guests would reach without its rules.", filtered),
+        gauge("broken_pins", "Pins of services that listen where guests are all the same.", broken_pins),
     ]
 }
 

@@ -93,7 +93,7 @@ impl Services {
 
     fn events(&mut self, news: &[News], now: Instant) -> Vec<Event> {
         let mut events = Vec::new();
-        for kind in [Kind::Exposed, Kind::Filtered, Kind::Gone] {
+        for kind in [Kind::PinBroken, Kind::Exposed, Kind::Filtered, Kind::Gone] {
             for danger in [Danger::Exposed, Danger::Filtered] {
                 let about = |news: &&News| kind_of(news) == kind && news.near.danger == danger;
                 let of_kind: Vec<_> = news.iter().filter(about).collect();
@@ -160,6 +160,7 @@ impl Budget {
 fn kind_of(news: &News) -> Kind {
     match (news.turn, news.near.danger) {
         (Turn::Went, _) => Kind::Gone,
+        _ if news.near.broken_pin.is_some() => Kind::PinBroken,
         (Turn::Came, Danger::Exposed) => Kind::Exposed,
         (Turn::Came, Danger::Filtered) => Kind::Filtered,
     }
@@ -174,6 +175,7 @@ fn many(kind: Kind, news: &[&News]) -> Event {
     let named: Vec<_> = news.iter().take(NAMED).map(|news| name(news)).collect();
     let what = match kind {
         Kind::Exposed => "guests reach",
+        Kind::PinBroken => "pins are broken of",
         Kind::Gone => "gone, or not near guests any more:",
         _ => "only this host's rules keep guests from",
     };
@@ -184,6 +186,12 @@ fn many(kind: Kind, news: &[&News]) -> Event {
 
 /// One service in words.
 fn line(news: &News) -> String {
+    let pin = news.near.broken_pin.as_ref().filter(|_| news.turn == Turn::Came);
+    let pin = pin.map(|pin| format!("the pin of {pin} is broken: ")).unwrap_or_default();
+    format!("{pin}{}", plight(news))
+}
+
+fn plight(news: &News) -> String {
     let (name, near) = (name(news), &news.near);
     let bridges = near.bridges.iter().map(IfName::as_str).collect::<Vec<_>>().join(", ");
     match (news.turn, near.danger) {
@@ -220,7 +228,7 @@ mod tests {
             why: "no wall".to_owned(),
             bridges: vec!["br100".parse().unwrap()],
             owner,
-            inode: port.into(),
+            broken_pin: None,
         };
         News { bound, near, turn: Turn::Came }
     }
@@ -246,6 +254,15 @@ mod tests {
             told(&mut Services::new(now), &all, now),
             expected.map(|(kind, message)| (kind, message.to_owned()))
         );
+    }
+
+    #[test]
+    fn a_broken_pin_is_what_is_told_of_its_service() {
+        let now = Instant::now();
+        let mut broken = news(22, Danger::Filtered);
+        broken.near.broken_pin = Some("ssh".to_owned());
+        let (kind, message) = told(&mut Services::new(now), &[broken], now).remove(0);
+        assert!(kind == Kind::PinBroken && message.starts_with("the pin of ssh is broken: only this host's rules"));
     }
 
     #[test]

@@ -126,12 +126,13 @@ impl Story {
     }
 }
 
-/// Whether people would call it the same: how near, and whose. Another process of the same
+/// Whether people would call it the same: how near, whose, and
+/// against which pin. Another process of the same
 /// program is no news, nor is the line of the policy.
 fn is_same(one: Option<&Near>, other: Option<&Near>) -> bool {
     let words = |near: &Near| {
         let owner = near.owner.as_ref().map(|owner| (owner.command.clone(), owner.unit.clone()));
-        (near.danger, owner)
+        (near.danger, owner, near.broken_pin.clone())
     };
     one.map(words) == other.map(words)
 }
@@ -167,7 +168,7 @@ mod tests {
 
     fn near(danger: Danger, command: &str) -> Option<Near> {
         let owner = Some(Owner { pid: 7, command: command.to_owned(), unit: None });
-        Some(Near { danger, why: String::new(), bridges: Vec::new(), owner, inode: 1 })
+        Some(Near { danger, why: String::new(), bridges: Vec::new(), owner, broken_pin: None })
     }
 
     fn ssh(danger: Danger) -> Option<Near> {

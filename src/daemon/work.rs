@@ -33,9 +33,9 @@ pub struct Worker {
     pub(super) wanted: Wanted,
     pace: Pace,
     pub(super) journal: Journal,
-    pins: Pins,
     pub(super) services: Services,
     pub(super) settings: DaemonPolicy,
+    pins: Pins,
     /// When everything is compared although nobody told of a change.
     next_check: Instant,
     /// The number of the last change of rules that is known already.
@@ -75,8 +75,8 @@ impl Worker {
             wanted: Wanted::default(),
             pace: Pace::new(now),
             journal: Journal::new(root),
-            pins: Pins::default(),
             services: Services::new(now),
+            pins: Pins::default(),
             settings: DaemonPolicy::default(),
             next_check: now,
             seen: None,

@@ -39,8 +39,8 @@ pub use processes::{Process, ancestors, process_began, processes};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
 pub use session::{Session, ssh_session};
-pub use sockets::{Intake, Listener, Owner, holder, intakes, owners};
-pub use station::{Call, Fate, Station, leads_by};
+pub use sockets::{Intake, Listener, Owner, Restricted, UnitFilter, Units, holder, intakes, owners};
+pub use station::{Call, Fate, Station, free_address, leads_by};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
 };

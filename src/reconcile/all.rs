@@ -47,6 +47,7 @@ impl Host {
         let engine = self.engine(policy.engine)?;
         let _lock = self.locked()?;
         let links = self.links()?;
+        self.sweep_probes();
         self.adopt(running, &links)?;
         let whole = self.whole(Basis::Policy(&policy), &links, engine.as_ref())?;
         let drifts = self.differences(&whole, engine.as_ref())?;
@@ -151,8 +152,6 @@ impl Host {
 
     /// Remembers guests that run, and forgets those whose ports are gone.
     pub(super) fn adopt(&mut self, running: &[Domain], links: &Links) -> Result<(), Error> {
-        // One that stays opens nothing.
-        let _ = self.state.sweep_probes();
         for domain in running.iter().filter(|domain| is_here(domain, links)) {
             self.let_settle(domain)?;
             self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;

@@ -83,6 +83,7 @@ impl Host {
     pub fn heal(&mut self, running: Option<&[Domain]>) -> Result<Healed, Error> {
         let _lock = self.locked()?;
         let links = self.links()?;
+        self.sweep_probes();
         running.map_or(Ok(()), |running| self.adopt(running, &links))?;
         let (policy, engine) = match self.policy().and_then(|policy| Ok((self.engine(policy.engine)?, policy))) {
             Ok((engine, policy)) => (Ok(policy), engine),

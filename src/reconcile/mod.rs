@@ -199,7 +199,7 @@ impl Host {
     pub fn policy(&self) -> Result<Policy, Error> {
         let mut policy = Policy::load(&self.root)?;
         self.add_associations(&mut policy)?;
-        policy.probes = self.state.probes();
+        self.add_probes(&mut policy);
         Ok(policy)
     }
 

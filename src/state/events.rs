@@ -45,6 +45,8 @@ pub enum Kind {
     Exposed,
     /// Only the host's wall keeps guests from a service.
     Filtered,
+    /// A service that is pinned listens where guests are all the same.
+    PinBroken,
     /// A service that was told of is gone, or guests do not get near it any more.
     Gone,
     /// Something could not be done.

@@ -14,7 +14,7 @@
 //! ├── addresses/IFNAME.json             the addresses of the port's guest
 //! ├── bearers/ADDRESS/IFNAME            the same by address
 //! ├── nat/IFNAME.json                   floating IPs and forwards that lead to the port
-//! ├── probes/IFNAME.json               a probe at work, around whose port no walls stand
+//! ├── probes/IFNAME.json               a probe at work, and what holds at its port
 //! ├── settling/IFNAME.json              until when unknown connections go on there
 //! ├── nat.json                          all of them, as they were applied
 //! ├── concerned.json                    flows that are yet to be looked at
@@ -78,6 +78,7 @@ pub use lock::Lock;
 pub use pending::Pending;
 pub use pins::{PinPhase, PinRecord};
 pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
+pub use probes::{Around, ProbeRecord};
 pub use replaced::{Copies, Found, Replaced};
 
 /// The lines of each chain as the kernel listed them right after they were applied.

@@ -25,9 +25,34 @@ pub struct Event {
     /// The ports that were healed.
     #[serde(default)]
     pub ports: Vec<String>,
+    /// The host's services concerned.
+    #[serde(default)]
+    pub services: Vec<Service>,
     /// From the notification until the rules stood.
     #[serde(default)]
     pub milliseconds: Option<f64>,
+}
+
+/// A service of the host.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Service {
+    /// `tcp`, `udp`.
+    pub protocol: String,
+    /// What it is bound to.
+    pub address: String,
+    /// Its port.
+    pub port: u16,
+    /// Who holds its socket.
+    pub owner: Option<Owner>,
+    /// Where guests are near to it.
+    pub bridges: Vec<String>,
+}
+
+/// A process that holds a socket.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Owner {
+    /// Its id.
+    pub pid: u32,
 }
 
 /// A process that changed rules.

@@ -12,8 +12,8 @@ use crate::reconcile::Exposure;
 
 /// List every listening socket of this host, judged: EXPOSED (guests reach it, and
 /// the policy does not allow it), allowed (by the rule named), filtered (guests would
-/// reach it without the host's wall), local (bound to what no guest reaches). Exits
-/// with 1 if one is EXPOSED.
+/// reach it without the host's wall), pinned (its unit keeps guests from it), local
+/// (bound to what no guest reaches). Exits with 1 if one is EXPOSED.
 #[derive(Debug, Args)]
 pub struct Audit {}
 

@@ -15,7 +15,7 @@ use crate::net::{IfName, Protocol};
 use crate::reconcile::{Exposure, Service, Services};
 
 /// The first line of the table.
-const HEAD: [&str; 8] = ["STATE", "PROTOCOL", "ADDRESS", "PROGRAM", "UNIT", "BOUND", "REACHED AT", "RULE"];
+const HEAD: [&str; 9] = ["STATE", "PROTOCOL", "ADDRESS", "PROGRAM", "UNIT", "BOUND", "REACHED AT", "PINNED BY", "RULE"];
 /// So many bridges, and of each so many addresses, are named in a line.
 const NAMED: usize = 4;
 
@@ -48,6 +48,8 @@ struct ServiceView {
     owners: Vec<Owner>,
     /// By which addresses guests at a bridge reach it.
     reached_at: BTreeMap<IfName, Vec<IpAddr>>,
+    /// What keeps guests from it besides the rules.
+    pinned_by: Vec<String>,
     /// The rule that allows or drops the packets.
     rule: Option<Origin>,
     /// Why no rule is in the way of what is exposed.
@@ -61,6 +63,7 @@ enum State {
     Exposed,
     Allowed,
     Filtered,
+    Pinned,
     Local,
 }
 
@@ -76,11 +79,12 @@ impl From<Services> for View {
 }
 
 impl From<Service> for ServiceView {
-    fn from(Service { listener, owners, exposure, reached }: Service) -> Self {
+    fn from(Service { listener, owners, exposure, reached, pinned_by }: Service) -> Self {
         let (state, rule, reason) = match exposure {
             Exposure::Exposed(why) => (State::Exposed, None, Some(why)),
             Exposure::Allowed(rule) => (State::Allowed, Some(rule), None),
             Exposure::Filtered(rule) => (State::Filtered, Some(rule), None),
+            Exposure::Pinned => (State::Pinned, None, None),
             Exposure::Local => (State::Local, None, None),
         };
         Self {
@@ -94,6 +98,7 @@ impl From<Service> for ServiceView {
             uid: listener.uid,
             owners,
             reached_at: reached.into_iter().collect(),
+            pinned_by,
             rule,
             reason,
         }
@@ -112,7 +117,7 @@ impl fmt::Display for View {
             writeln!(f, "no bridge that the policy guards is there")?;
         }
         let of = |state| self.services.iter().filter(|service| service.state == state).count();
-        let words = [State::Exposed, State::Allowed, State::Filtered, State::Local];
+        let words = [State::Exposed, State::Allowed, State::Filtered, State::Pinned, State::Local];
         let sum: Vec<_> = words.iter().map(|state| format!("{} {}", of(*state), state.word())).collect();
         writeln!(f, "{}: {}", count(self.services.len(), "service"), sum.join(", "))
     }
@@ -130,6 +135,7 @@ impl ServiceView {
             unit,
             self.bound(),
             self.places(),
+            self.pins(),
             rule.unwrap_or_else(|| NONE.to_owned()),
         ]
     }
@@ -142,6 +148,11 @@ impl ServiceView {
             format!("{bridge}: {}", some(addresses.iter().map(IpAddr::to_string).collect(), " "))
         };
         some(self.reached_at.iter().map(place).collect(), ", ")
+    }
+
+    fn pins(&self) -> String {
+        let words: Vec<_> = self.pinned_by.iter().map(|word| word.escape_debug().to_string()).collect();
+        if words.is_empty() { NONE.to_owned() } else { words.join(", ") }
     }
 
     fn bound(&self) -> String {
@@ -170,6 +181,7 @@ impl State {
             Self::Exposed => "EXPOSED",
             Self::Allowed => "allowed",
             Self::Filtered => "filtered",
+            Self::Pinned => "pinned",
             Self::Local => "local",
         }
     }
@@ -193,7 +205,8 @@ mod tests {
         let is_local = exposure == Exposure::Local;
         let reached =
             if is_local { Vec::new() } else { vec![("br100".parse().unwrap(), vec!["fd00::1".parse().unwrap()])] };
-        Service { listener, owners, exposure, reached }
+        let pinned_by = if is_local { vec!["interface br100".to_owned()] } else { Vec::new() };
+        Service { listener, owners, exposure, reached, pinned_by }
     }
 
     fn owner(pid: u32, command: &str, unit: Option<&str>) -> Owner {
@@ -212,12 +225,12 @@ mod tests {
             .collect();
         assert_eq!(lines[0], HEAD);
         let cells = ["filtered", "tcp", "[::]:22", "a\\nb (9) and 1 more", "ssh.service", "wildcard, v6only, br100"];
-        assert_eq!(lines[1], [&cells[..], &["br100: fd00::1", "closed (built in)"]].concat());
-        assert_eq!(lines[2][3..], ["-", "-", "wildcard, v6only, br100", "-", "-"]);
+        assert_eq!(lines[1], [&cells[..], &["br100: fd00::1", "-", "closed (built in)"]].concat());
+        assert_eq!(lines[2][3..], ["-", "-", "wildcard, v6only, br100", "-", "interface br100", "-"]);
         let rest = [
             ["the walls do not stand as the policy has them: no wall"],
             ["no bridge that the policy guards is there"],
-            ["2 services: 0 EXPOSED, 0 allowed, 1 filtered, 1 local"],
+            ["2 services: 0 EXPOSED, 0 allowed, 1 filtered, 0 pinned, 1 local"],
         ];
         assert_eq!(lines[3..], rest);
     }
@@ -239,7 +252,7 @@ mod tests {
                 "state": "exposed", "protocol": "tcp", "address": "::", "port": 22, "v6only": true,
                 "interface": "br100", "inode": 7, "uid": 0,
                 "owners": [{ "pid": 9, "command": "sshd", "unit": null }],
-                "reached-at": { "br100": ["fd00::1"] }, "rule": null, "reason": "no wall",
+                "reached-at": { "br100": ["fd00::1"] }, "pinned-by": [], "rule": null, "reason": "no wall",
             }],
         });
         assert_eq!(serde_json::to_value(&view).unwrap(), expected);

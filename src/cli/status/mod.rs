@@ -28,7 +28,7 @@ const HEALS: usize = 5;
 ///
 /// With a broken policy it tells what is on record. Exits with 1 if the kernel
 /// differs from the policy, a guest is not guarded that is to be, or guests reach a
-/// service of this host that the policy does not allow.
+/// service of this host that the policy does not allow or that is pinned.
 #[derive(Debug, Args)]
 pub struct Status {
     /// Print one JSON object.
@@ -137,7 +137,7 @@ fn services(host: &mut Host, broken: Option<&Error>, rules: &RulesView) -> (Serv
     match exposures {
         Err(error) => (unknown(chain(&error)), Exit::of_guest(&error)),
         Ok(counts) => {
-            let exit = if counts.exposed > 0 { Exit::Found } else { Exit::Good };
+            let exit = if counts.exposed + counts.broken_pins > 0 { Exit::Found } else { Exit::Good };
             (ServicesView { counts: Some(counts), error: None }, exit)
         }
     }

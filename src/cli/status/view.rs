@@ -258,12 +258,13 @@ impl View {
 
 impl ServicesView {
     fn words(&self) -> String {
-        let Some(Exposures { exposed, allowed, filtered }) = self.counts else {
+        let Some(Exposures { exposed, allowed, filtered, broken_pins }) = self.counts else {
             return self.error.clone().unwrap_or_default();
         };
-        let audit = if exposed > 0 { "; virt-guard services audit lists them" } else { "" };
+        let audit = if exposed + broken_pins > 0 { "; virt-guard services audit lists them" } else { "" };
         let exposed = if exposed > 0 { format!("{exposed} EXPOSED") } else { "none exposed".to_owned() };
-        format!("{exposed}, {allowed} allowed, {filtered} filtered{audit}")
+        let pins = if broken_pins > 0 { format!(", {} BROKEN", count(broken_pins, "pin")) } else { String::new() };
+        format!("{exposed}, {allowed} allowed, {filtered} filtered{pins}{audit}")
     }
 }
 
@@ -316,7 +317,10 @@ mod tests {
             engine: EngineView { name: Some(EngineKind::Iptables), reason: "auto; nftables lacks: x".into() },
             policy: PolicyView { error: None, groups: 1, guests: 2 },
             rules: RulesView { in_sync: Some(false), differences: vec!["vnet1: no rules".into()], error: None },
-            services: ServicesView { counts: Some(Exposures { exposed: 0, allowed: 2, filtered: 1 }), error: None },
+            services: ServicesView {
+                counts: Some(Exposures { allowed: 2, filtered: 1, ..Exposures::default() }),
+                error: None,
+            },
             bridges: vec![
                 bridge(
                     "br100",
@@ -358,9 +362,13 @@ GUEST         UUID                                  PORT   MAC                AD
 
     #[test]
     fn exposed_services_are_counted_and_where_to_look_is_told() {
-        let counts = Some(Exposures { exposed: 3, allowed: 2, filtered: 1 });
+        let counts = Some(Exposures { exposed: 3, allowed: 2, filtered: 1, broken_pins: 0 });
         let services = ServicesView { counts, error: None };
         assert_eq!(services.words(), "3 EXPOSED, 2 allowed, 1 filtered; virt-guard services audit lists them");
+        let broken = Some(Exposures { broken_pins: 1, filtered: 1, ..Exposures::default() });
+        let broken = ServicesView { counts: broken, error: None }.words();
+        let expected = "none exposed, 0 allowed, 1 filtered, 1 pin BROKEN; virt-guard services audit lists them";
+        assert_eq!(broken, expected);
         let unknown = ServicesView { counts: None, error: Some("the policy is broken".to_owned()) };
         assert_eq!(unknown.words(), "the policy is broken");
     }

@@ -6,6 +6,7 @@
 
 mod drops;
 mod owners;
+mod units;
 
 use std::fs;
 use std::io;
@@ -20,6 +21,7 @@ use crate::net::{Family, IfName, Protocol};
 
 pub use drops::{Intake, intakes};
 pub use owners::{Owner, holder, owners};
+pub use units::{Restricted, UnitFilter, Units};
 
 /// linux/sock_diag.h
 const SOCK_DIAG_BY_FAMILY: u16 = 20;

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// Who holds the sockets of socket units until somebody comes (systemd.socket(5)).
 const INIT: u32 = 1;
-/// What is shown for a socket that systemd holds itself: which unit's it is, it tells
-/// by D-Bus only.
+/// What is shown for a socket that systemd holds itself until it has said which unit's it
+/// is (`units`).
 const SOCKET_UNIT: &str = "*.socket";
 
 /// A process that holds a socket.
@@ -28,6 +28,13 @@ pub struct Owner {
     pub command: String,
     /// The unit of systemd that it is in; `*.socket` for systemd itself.
     pub unit: Option<String>,
+}
+
+impl Owner {
+    /// Whether it is systemd itself, which holds the sockets of its socket units.
+    pub(super) fn is_init(&self) -> bool {
+        self.pid == INIT && self.command == "systemd"
+    }
 }
 
 /// The processes that hold the sockets with these inodes, each socket's by number.

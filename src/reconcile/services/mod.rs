@@ -4,6 +4,7 @@
 //! kernel. Out: each listener with what becomes of a guest's first packet to it.
 //! Changes nothing.
 
+mod keep;
 mod pin;
 mod probe;
 mod reach;
@@ -15,12 +16,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use crate::facts::policy::{BridgePolicy, Policy, UnknownPorts};
-use crate::kernel::{HostAddress, Links, Listener, Netlink, Owner, owners, routes_loopback};
+use crate::kernel::{HostAddress, Links, Listener, Netlink, Owner, UnitFilter, Units, owners, routes_loopback};
 use crate::model::{FlowEnd, Members, Origin, Verdict, Wall, admission, host_wall};
 use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
 
 use super::{Error, Host};
+use pin::broken_pin;
 pub use pin::{Changed, Confirmation, FileChange, PINS, PinPlan, PinTo, Pinnable, Pinned, Unpinned};
 pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Progress, Stand, Walls};
 use reach::{Bridge, reached};
@@ -43,6 +45,9 @@ pub enum Exposure {
     Allowed(Origin),
     /// It would get there, if the host's wall did not drop it by this rule.
     Filtered(Origin),
+    /// It is dropped by systemd's filter on the unit that made the socket, whatever the wall
+    /// does.
+    Pinned,
     /// The service is bound to what no guest can reach.
     Local,
 }
@@ -59,6 +64,9 @@ pub struct Service {
     pub exposure: Exposure,
     /// The bridges whose guests reach it, and by which addresses.
     pub reached: Vec<(IfName, Vec<IpAddr>)>,
+    /// What keeps guests from it besides the wall: what it is bound to, where that is what
+    /// they do not reach, and the filters of its unit.
+    pub pinned_by: Vec<String>,
 }
 
 /// The services of the host.
@@ -83,6 +91,15 @@ pub struct Exposures {
     pub allowed: usize,
     /// Guests would reach them without the wall.
     pub filtered: usize,
+    /// Pins of services that are among the exposed or filtered ones all the same.
+    pub broken_pins: usize,
+}
+
+/// Whose a socket is, and what the unit that made it keeps away.
+#[derive(Debug, Clone, Default)]
+struct Holder {
+    owners: Vec<Owner>,
+    filter: Option<UnitFilter>,
 }
 
 /// What a listener is judged by.
@@ -102,12 +119,14 @@ impl Host {
     pub fn services(&mut self) -> Result<Services, Error> {
         let scene = self.scene_as_it_stands()?;
         let listeners = listeners()?;
-        let owners = owners_of(listeners.iter().map(|listener| listener.inode).collect())?;
-        let with_owners = |service: Service| {
-            let owners = owners.get(&service.listener.inode).cloned().unwrap_or_default();
-            Service { owners, ..service }
+        let holders = self.holders(&listeners)?;
+        let judged = |listener: &Listener| {
+            let holder = holders.get(&listener.inode).cloned().unwrap_or_default();
+            let owners = move |service| Service { owners: holder.owners.clone(), ..service };
+            let filter = holders.get(&listener.inode).and_then(|holder| holder.filter.as_ref());
+            scene.judge(listener, filter).into_iter().map(owners).collect::<Vec<_>>()
         };
-        let mut all: Vec<_> = listeners.iter().flat_map(|listener| scene.judge(listener)).map(with_owners).collect();
+        let mut all: Vec<_> = listeners.iter().flat_map(judged).collect();
         all.sort_by_key(|service| {
             let Listener { protocol, address, port, .. } = service.listener;
             (service.exposure.rank(), protocol, port, address)
@@ -116,13 +135,13 @@ impl Host {
         Ok(Services { breach: scene.breach, bridges, all })
     }
 
-    /// How many services guests reach. Who holds their sockets is not asked.
+    /// How many services guests reach.
     ///
     /// # Errors
     /// The policy is broken or the kernel cannot be asked.
     pub fn exposures(&mut self) -> Result<Exposures, Error> {
         let scene = self.scene_as_it_stands()?;
-        scene.count()
+        self.count(&scene)
     }
 
     /// The same right after [`Host::check_all`] has found that nothing differs: the walls
@@ -132,7 +151,40 @@ impl Host {
     /// As of [`Host::exposures`].
     pub fn exposures_behind_walls(&mut self) -> Result<Exposures, Error> {
         let (policy, links) = (self.policy()?, self.links()?);
-        self.scene(&policy, &links, None)?.count()
+        let scene = self.scene(&policy, &links, None)?;
+        self.count(&scene)
+    }
+
+    fn count(&mut self, scene: &Scene) -> Result<Exposures, Error> {
+        let listeners = listeners()?;
+        let near: Vec<_> = listeners.iter().filter(|listener| scene.is_near(listener)).cloned().collect();
+        let holders = self.holders(&near)?;
+        let filter = |listener: &Listener| holders.get(&listener.inode).and_then(|holder| holder.filter.as_ref());
+        let judged: Vec<_> = listeners.iter().flat_map(|listener| scene.judge(listener, filter(listener))).collect();
+        let pins = self.pins()?;
+        let owners = |service: &Service| holders.get(&service.listener.inode).map_or(&[][..], |it| &it.owners);
+        let broken: BTreeSet<_> =
+            judged.iter().filter_map(|service| broken_pin(&pins, service, owners(service))).collect();
+        let counts = judged.iter().map(|service| service.exposure.clone()).collect();
+        Ok(Exposures { broken_pins: broken.len(), ..counts })
+    }
+
+    /// Who holds the listeners' sockets, and what their units keep away.
+    fn holders(&mut self, listeners: &[Listener]) -> Result<BTreeMap<u32, Holder>, Error> {
+        let inodes: BTreeSet<_> = listeners.iter().map(|listener| listener.inode).collect();
+        if inodes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut owners = owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))?;
+        let names = owners.values().flatten().filter_map(|owner| owner.unit.clone()).collect();
+        let units = Units::ask(self.runner.as_mut(), &names, self.deadline);
+        let mut holders = BTreeMap::new();
+        for listener in listeners {
+            let mut owners = owners.remove(&listener.inode).unwrap_or_default();
+            let filter = units.see_to(listener, &mut owners);
+            holders.entry(listener.inode).or_insert(Holder { owners, filter });
+        }
+        Ok(holders)
     }
 
     /// The scene by the walls as the kernel has them.
@@ -184,10 +236,6 @@ fn listeners() -> Result<Vec<Listener>, Error> {
     Netlink.listeners().map_err(Error::io("the sockets of this host cannot be listed"))
 }
 
-fn owners_of(inodes: BTreeSet<u32>) -> Result<BTreeMap<u32, Vec<Owner>>, Error> {
-    owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))
-}
-
 impl FromIterator<Exposure> for Exposures {
     fn from_iter<T: IntoIterator<Item = Exposure>>(all: T) -> Self {
         let mut counts = Self::default();
@@ -196,7 +244,7 @@ impl FromIterator<Exposure> for Exposures {
                 Exposure::Exposed(_) => counts.exposed += 1,
                 Exposure::Allowed(_) => counts.allowed += 1,
                 Exposure::Filtered(_) => counts.filtered += 1,
-                Exposure::Local => {}
+                Exposure::Pinned | Exposure::Local => {}
             }
         }
         counts
@@ -210,20 +258,30 @@ impl Exposure {
             Self::Exposed(_) => 0,
             Self::Allowed(_) => 1,
             Self::Filtered(_) => 2,
-            Self::Local => 3,
+            Self::Pinned => 3,
+            Self::Local => 4,
         }
+    }
+
+    fn is_near(&self) -> bool {
+        matches!(self, Self::Exposed(_) | Self::Filtered(_))
     }
 }
 
 impl Scene {
-    /// How many of those that listen now guests reach, or would.
-    fn count(&self) -> Result<Exposures, Error> {
-        Ok(listeners()?.iter().flat_map(|listener| self.judge(listener)).map(|service| service.exposure).collect())
+    /// Whether guests reach the listener against the policy, or would without the wall, as
+    /// far as no unit keeps them from it.
+    fn is_near(&self, listener: &Listener) -> bool {
+        self.judge(listener, None).iter().any(|service| service.exposure.is_near())
     }
 
     /// The listener once for each way in which guests' packets to it are judged.
-    fn judge(&self, listener: &Listener) -> Vec<Service> {
-        let service = |exposure, reached| Service { listener: listener.clone(), owners: Vec::new(), exposure, reached };
+    fn judge(&self, listener: &Listener, filter: Option<&UnitFilter>) -> Vec<Service> {
+        let pinned_by: Vec<_> = filter.map(keep::words).unwrap_or_default();
+        let service = |exposure, reached| {
+            let (listener, pinned_by) = (listener.clone(), pinned_by.clone());
+            Service { listener, owners: Vec::new(), exposure, reached, pinned_by }
+        };
         let mut services: Vec<Service> = Vec::new();
         for bridge in &self.bridges {
             let by = reached(listener, bridge, &self.addresses);
@@ -232,14 +290,20 @@ impl Scene {
                 if addresses.is_empty() {
                     continue;
                 }
-                let exposure = self.exposure(listener, bridge, family);
+                let is_kept = filter.is_some_and(|filter| keep::keeps(filter, &bridge.name, family, &self.addresses));
+                let exposure = if is_kept { Exposure::Pinned } else { self.exposure(listener, bridge, family) };
                 match services.iter_mut().find(|service| service.exposure == exposure) {
                     Some(known) => known.add(&bridge.name, addresses),
                     None => services.push(service(exposure, vec![(bridge.name.clone(), addresses)])),
                 }
             }
         }
-        if services.is_empty() { vec![service(Exposure::Local, Vec::new())] } else { services }
+        if services.is_empty() {
+            let mut local = service(Exposure::Local, Vec::new());
+            local.pinned_by.insert(0, bound(listener));
+            services.push(local);
+        }
+        services
     }
 
     /// What the policy allows is allowed, whether the wall stands or not.
@@ -262,6 +326,14 @@ impl Service {
             Some((_, addresses)) => addresses.extend(more),
             None => self.reached.push((bridge.clone(), more)),
         }
+    }
+}
+
+/// What the listener is bound to, if that is what keeps guests from it.
+fn bound(listener: &Listener) -> String {
+    match &listener.interface {
+        Some(interface) => format!("interface {interface}"),
+        None => format!("address {}", listener.address),
     }
 }
 

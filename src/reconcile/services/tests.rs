@@ -37,11 +37,12 @@ fn judged(scene: &Scene, listener: &Listener) -> Vec<(String, String)> {
         Exposure::Exposed(why) => format!("exposed: {why}"),
         Exposure::Allowed(rule) => format!("allowed: {}", rule.label),
         Exposure::Filtered(_) => "filtered".to_owned(),
+        Exposure::Pinned => "pinned".to_owned(),
         Exposure::Local => "local".to_owned(),
     };
     let place = |(bridge, addresses): &(IfName, Vec<IpAddr>)| format!("{bridge} {addresses:?}");
     let places = |service: &Service| service.reached.iter().map(place).collect::<Vec<_>>().join(", ");
-    scene.judge(listener).iter().map(|service| (word(&service.exposure), places(service))).collect()
+    scene.judge(listener, None).iter().map(|service| (word(&service.exposure), places(service))).collect()
 }
 
 fn pair(state: &str, places: &str) -> (String, String) {
@@ -102,7 +103,23 @@ fn the_wall_asks_for_nothing_that_is_not_known() {
 #[test]
 fn the_most_dangerous_comes_first() {
     let rule = || Origin::built_in("x");
-    let all =
-        [Exposure::Exposed("x".to_owned()), Exposure::Allowed(rule()), Exposure::Filtered(rule()), Exposure::Local];
+    let judged = [Exposure::Exposed("x".to_owned()), Exposure::Allowed(rule()), Exposure::Filtered(rule())];
+    let all: Vec<_> = judged.into_iter().chain([Exposure::Pinned, Exposure::Local]).collect();
     assert!(all.is_sorted_by_key(Exposure::rank));
+}
+
+#[test]
+fn a_unit_that_keeps_guests_away_pins_whatever_its_sockets_are_bound_to() {
+    let filter = UnitFilter {
+        unit: "ssh.service".to_owned(),
+        deny: vec!["10.100.0.0/24".parse().unwrap()],
+        ..UnitFilter::default()
+    };
+    let ssh = listener(Protocol::TCP, "0.0.0.0", 22);
+    let judged = scene().judge(&ssh, Some(&filter));
+    let exposures: Vec<_> = judged.iter().map(|service| &service.exposure).collect();
+    assert!(matches!(exposures[..], [Exposure::Pinned, Exposure::Filtered(_)]), "br200 has no network: {exposures:?}");
+    assert_eq!(judged[0].pinned_by, ["ssh.service: IPAddressDeny=10.100.0.0/24"]);
+    let local = scene().judge(&listener(Protocol::TCP, "127.0.0.1", 22), None);
+    assert_eq!(local[0].pinned_by, ["address 127.0.0.1"]);
 }

@@ -9,12 +9,15 @@ use std::cmp::Ordering;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Exposure, Exposures, Scene, Service, listeners, owners_of};
+use super::pin::broken_pin;
+use super::{Exposure, Exposures, Holder, Scene, Service, listeners};
 use crate::kernel::{Listener, Owner, holder};
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Error, Host};
+use crate::state::PinRecord;
 
 /// How near guests are to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +54,8 @@ pub struct Near {
     pub bridges: Vec<IfName>,
     /// Who holds the socket, if it is a process.
     pub owner: Option<Owner>,
-    pub(crate) inode: u32,
+    /// The pin that was to keep guests from it, by its name.
+    pub broken_pin: Option<String>,
 }
 
 /// The services as they were when they were last looked at.
@@ -61,6 +65,9 @@ pub struct ServiceWatch {
     /// Whether the scene is of now, as far as anybody has said.
     is_current: bool,
     listeners: Vec<Listener>,
+    /// Those of sockets that are near, by inode.
+    holders: BTreeMap<u32, Holder>,
+    pins: Option<Vec<PinRecord>>,
     near: BTreeMap<Bound, Near>,
     counts: Exposures,
 }
@@ -91,13 +98,22 @@ impl ServiceWatch {
     pub fn look(&mut self, host: &mut Host, breach: Option<&str>) -> Result<bool, Error> {
         let mut listeners = listeners()?;
         listeners.sort_unstable();
+        let has_come_or_gone = listeners != self.listeners;
+        let may_differ = has_come_or_gone || !self.is_current;
         let scene = if self.is_current { None } else { Some(self.read(host, breach)?) };
         let is_other = scene.is_some() && scene != self.scene;
         self.scene = scene.or(self.scene.take());
-        if !is_other && listeners == self.listeners {
+        // Whoever pins a service restarts it. A record that cannot be read is told of by
+        // whoever looks after pins.
+        let pins = if may_differ { host.pins().ok() } else { None };
+        let are_others = pins.is_some() && pins != self.pins;
+        self.pins = pins.or(self.pins.take());
+        if !is_other && !are_others && !has_come_or_gone {
             return Ok(false);
         }
-        let judged = self.judge(&listeners)?;
+        // If that fails nothing is known of any of them.
+        self.listeners.clear();
+        let judged = self.judge(host, &listeners)?;
         self.listeners = listeners;
         Ok(judged)
     }
@@ -112,37 +128,47 @@ impl ServiceWatch {
         Ok(scene)
     }
 
-    fn judge(&mut self, listeners: &[Listener]) -> Result<bool, Error> {
+    fn judge(&mut self, host: &mut Host, listeners: &[Listener]) -> Result<bool, Error> {
         let Some(scene) = &self.scene else { return Ok(false) };
-        let services: Vec<_> = listeners.iter().flat_map(|listener| scene.judge(listener)).collect();
-        self.counts = services.iter().map(|service| service.exposure.clone()).collect();
+        self.holders = holders(host, scene, listeners, mem::take(&mut self.holders))?;
+        let filter = |listener: &Listener| self.holders.get(&listener.inode).and_then(|holder| holder.filter.as_ref());
+        let services: Vec<_> = listeners.iter().flat_map(|listener| scene.judge(listener, filter(listener))).collect();
+        let pins = self.pins.as_deref().unwrap_or_default();
+        let owners = |listener: &Listener| self.holders.get(&listener.inode).map_or(&[][..], |it| &it.owners);
+        let broken: BTreeSet<_> =
+            services.iter().filter_map(|service| broken_pin(pins, service, owners(&service.listener))).collect();
+        let counts: Exposures = services.iter().map(|service| service.exposure.clone()).collect();
+        self.counts = Exposures { broken_pins: broken.len(), ..counts };
         let mut near: BTreeMap<Bound, Near> = BTreeMap::new();
         for service in &services {
-            let Some(new) = Near::of(service) else { continue };
+            let owners = owners(&service.listener);
+            let Some(new) = Near::of(service, holder(owners).cloned()) else { continue };
+            let new = Near { broken_pin: broken_pin(pins, service, owners).map(str::to_owned), ..new };
             match near.entry(Bound::of(&service.listener)) {
                 Entry::Vacant(place) => drop(place.insert(new)),
                 Entry::Occupied(known) => known.into_mut().add(new),
             }
         }
-        self.name_owners(&mut near)?;
         let has_changed = near != self.near;
         self.near = near;
         Ok(has_changed)
     }
+}
 
-    /// Asks whose the sockets are that were not there before: to ask is to look at the
-    /// files of all processes.
-    fn name_owners(&self, near: &mut BTreeMap<Bound, Near>) -> Result<(), Error> {
-        let known: BTreeMap<_, _> = self.near.values().map(|near| (near.inode, near.owner.clone())).collect();
-        let new: BTreeSet<_> =
-            near.values().map(|near| near.inode).filter(|inode| !known.contains_key(inode)).collect();
-        let found = if new.is_empty() { BTreeMap::new() } else { owners_of(new)? };
-        for near in near.values_mut() {
-            let first = || found.get(&near.inode).and_then(|owners| holder(owners)).cloned();
-            near.owner = known.get(&near.inode).cloned().unwrap_or_else(first);
-        }
-        Ok(())
-    }
+/// Who holds the sockets that are near, and what their units keep away. Only of those is
+/// it asked that are not known: to ask is to look at the files of all processes.
+fn holders(
+    host: &mut Host,
+    scene: &Scene,
+    listeners: &[Listener],
+    mut known: BTreeMap<u32, Holder>,
+) -> Result<BTreeMap<u32, Holder>, Error> {
+    let near: Vec<_> = listeners.iter().filter(|listener| scene.is_near(listener)).collect();
+    let inodes: BTreeSet<_> = near.iter().map(|listener| listener.inode).collect();
+    known.retain(|inode, _| inodes.contains(inode));
+    let new: Vec<_> = near.into_iter().filter(|it| !known.contains_key(&it.inode)).cloned().collect();
+    known.extend(host.holders(&new)?);
+    Ok(known)
 }
 
 impl Bound {
@@ -160,14 +186,14 @@ impl fmt::Display for Bound {
 }
 
 impl Near {
-    fn of(service: &Service) -> Option<Self> {
+    fn of(service: &Service, owner: Option<Owner>) -> Option<Self> {
         let (danger, why) = match &service.exposure {
             Exposure::Exposed(why) => (Danger::Exposed, why.clone()),
             Exposure::Filtered(rule) => (Danger::Filtered, rule.to_string()),
-            Exposure::Allowed(_) | Exposure::Local => return None,
+            Exposure::Allowed(_) | Exposure::Pinned | Exposure::Local => return None,
         };
         let bridges = service.reached.iter().map(|(bridge, _)| bridge.clone()).collect();
-        Some(Self { danger, why, bridges, owner: None, inode: service.listener.inode })
+        Some(Self { danger, why, bridges, owner, broken_pin: None })
     }
 
     /// Another socket with the same binding, or another way to the same: what is worse is

@@ -10,6 +10,7 @@ mod life;
 mod plugged;
 mod policy;
 mod restored;
+mod services;
 mod storm;
 mod time;
 mod unable;
@@ -42,6 +43,10 @@ pub const ALL: &[Case] = &[
     case("a-reload-finds-everything", life::reload),
     case("an-end-opens-nothing", life::end),
     case("what-was-healed-can-be-read", life::told),
+    case("a-service-that-begins-to-listen-is-told-of-within-a-second", services::appears),
+    case("a-service-that-restarts-all-the-time-is-told-of-once", services::restarts),
+    case("a-service-that-guests-reach-is-told-and-counted", services::exposed),
+    case("services-are-not-looked-at-where-nobody-wants-it", services::unwatched),
     // In emulation, where the other engine is, firewalld does not answer in time.
     case("a-firewall-that-reloads-takes-nothing-away", firewalld::reload).only(Iptables),
     alone("how-long-a-flush-leaves-one-guest-open", time::one).lasting(400),

@@ -13,6 +13,7 @@
 //! systemd   systemctl
 //! ```
 
+mod broken;
 mod carry;
 mod crash;
 mod files;
@@ -38,6 +39,8 @@ pub use place::PinTo;
 pub use plan::{FileChange, PinPlan};
 pub use undo::{Changed, Unpinned};
 pub use which::Pinnable;
+
+pub(super) use broken::broken_pin;
 
 /// The name of pins among changes that wait to be confirmed.
 pub const PINS: &str = "pins";
