@@ -255,7 +255,7 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l hooks-dir -d 'Where libvirt looks for hooks' -r -F
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l hook-program -d 'The hook program [default: the one beside this program, else that of the package]' -r -F
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l classic -d 'Write DRIVER rather than DRIVER.d/50-virt-guard, for libvirt before 6.5'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l classic -d 'Write DRIVER rather than DRIVER.d/50-virt-guard, for libvirt before 6.5, which looks nowhere else'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l chain -d 'Run somebody else\'s hook, where DRIVER is one, after ours: it is moved to DRIVER.before-virt-guard, and uninstall moves it back'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l dry-run -d 'Only say what would be done'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
