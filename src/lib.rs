@@ -40,6 +40,8 @@
 //! - which connections are cut: `reconcile::{ends, flows}`; would one be let begin
 //!   today: `model::admission`; why a cut one stays cut: `model::connection`
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
+//!   whose that is: `kernel::sockets`; proof from a guest's place: `reconcile::services::probe`,
+//!   by a `kernel::station`
 //!   whose that is: `kernel::sockets`
 //! - what an operator is told to mend: `cli::doctor`, a file for each check
 //! - what libvirt is told: `hook`; what it tells: `libvirt`

@@ -303,7 +303,7 @@ fn install_and_uninstall_leave_no_trace_and_touch_nothing_foreign() {
     assert_eq!(install(&[]), Some(0));
     let shim = host.root().join("etc/libvirt/hooks/qemu.d/50-virt-guard");
     let text = fs::read_to_string(&shim).unwrap();
-    assert!(text.ends_with("exec '/opt/v g/hook' qemu \"$@\"\n"), "{text}");
+    assert!(text.contains("\nprogram='/opt/v g/hook'\n"), "{text}");
     assert_eq!(fs::metadata(&shim).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(host.run("uninstall --dry-run").out.matches("would remove").count(), 3);
     assert_eq!(host.run("uninstall").code, 0);

@@ -13,6 +13,10 @@ use clap_mangen::Man;
 use virt_guard::cli::Args;
 use virt_guard::facts::policy::Policy;
 
+/// All pages; the first is generated.
+const PAGES: [&str; 4] = ["virt-guard.8", "virt-guard-hook.8", "virt-guard.toml.5", "virt-guard-policy.7"];
+/// No line of a page is longer, in bytes.
+const WIDTH: usize = 80;
 /// An apostrophe that can be copied, as clap_mangen defines it.
 const APOSTROPHE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 /// What clap does not know.
@@ -29,6 +33,100 @@ Wrong usage or configuration.
 .TP
 \fB3\fR
 It could not be done.
+.SH EXAMPLES
+What guests may do is shown in \fBvirt\-guard\-policy\fR(7).
+Here a host has two guests, and a floating IP to give away.
+.PP
+.EX
+# /etc/virt\-guard/virt\-guard.toml
+[bridges."br100"]
+uplinks = ["eth1"]
+
+# /etc/virt\-guard/policy.d/web.toml
+[[group]]
+name = "web"
+ingress = [ { protocol = "tcp", ports = 80 } ]
+
+[[guest]]
+match = "web1"
+groups = ["web"]
+addresses = ["10.100.0.11"]
+
+$ virsh start web1
+$ virt\-guard status
+\&...
+rules     in sync
+\&...
+br100    br100   eth1   uplink
+                 vnet1  guest "web1"
+                 vnet2  unknown (drop)
+\&...
+$ virt\-guard explain \-\-guest web1 \-\-direction out \-\-to host \e
+    \-\-protocol tcp \-\-port 22
+\&...
+verdict  drop
+layer    host
+rule     the host does not allow this to guests (built in)
+exit status 1
+$ virt\-guard show web1 | grep \-c vg_vnet1
+\&...
+.EE
+.PP
+Somebody flushes all rules:
+.PP
+.EX
+$ nft flush ruleset
+$ virt\-guard check
+\&...
+exit status 1
+$ virt\-guard apply \-\-dry\-run
+\&...
+$ virt\-guard apply
+1 port guarded, the rules were put in place
+$ virt\-guard check
+in order
+.EE
+.PP
+An address of the outside leads to the guest and is taken away again:
+.PP
+.EX
+$ virt\-guard floating associate 203.0.113.10 web1
+203.0.113.10 leads to "web1" (10.100.0.11) at vnet1
+$ virt\-guard flows list web1
+0 connections
+$ virt\-guard floating disassociate 203.0.113.10
+203.0.113.10 of "web1"
+rules    gone
+address  gone
+flows    0 killed, 0 alive
+\&...
+.EE
+.PP
+Which services of the host do guests reach, and what became of other agents\(aq
+chains:
+.PP
+.EX
+$ virt\-guard services audit
+\&...
+$ virt\-guard preserve diff
+nothing is lost
+.EE
+.PP
+A filter is tried before a guest refers to it:
+.PP
+.EX
+<!\-\- /etc/virt\-guard/nwfilter/no\-telnet.xml \-\->
+<filter name=\(aqno\-telnet\(aq>
+  <rule action=\(aqdrop\(aq direction=\(aqin\(aq>
+    <tcp dstportstart=\(aq23\(aq/>
+  </rule>
+</filter>
+
+$ virt\-guard nwfilter check etc/virt\-guard/nwfilter/no\-telnet.xml
+1 filter, no problem
+$ virt\-guard nwfilter show no\-telnet \-\-engine nftables
+\&...
+.EE
 .SH FILES
 .TP
 \fI/etc/virt\-guard/virt\-guard.toml\fR, \fI/etc/virt\-guard/policy.d/*.toml\fR
@@ -52,7 +150,8 @@ The guests that run, read where libvirt cannot be asked.
 \fI/etc/libvirt/hooks/\fR
 Where \fBvirt\-guard install\fR puts its shims.
 .SH "SEE ALSO"
-\fBvirt\-guard\-hook\fR(8), \fBvirt\-guard.toml\fR(5), \fBnft\fR(8), \fBiptables\fR(8), \fBebtables\fR(8)
+\fBvirt\-guard\-hook\fR(8), \fBvirt\-guard.toml\fR(5),
+\fBvirt\-guard\-policy\fR(7), \fBnft\fR(8), \fBiptables\fR(8), \fBebtables\fR(8)
 "#;
 
 #[test]
@@ -72,11 +171,14 @@ fn the_page_is_what_the_command_line_says() {
 
 #[test]
 fn every_page_has_the_sections_of_a_page() {
-    for name in ["virt-guard.8", "virt-guard-hook.8", "virt-guard.toml.5"] {
+    for name in PAGES {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name)).unwrap();
-        for section in [".TH ", ".SH NAME\n", ".SH DESCRIPTION\n", ".SH \"SEE ALSO\"\n"] {
-            assert!(text.contains(section), "{name} has no {section:?}");
+        for section in ["NAME", "DESCRIPTION", "EXAMPLES", "\"SEE ALSO\""] {
+            assert!(text.contains(&format!("\n.SH {section}\n")), "{name} has no {section}");
         }
+        let version = concat!(" \"virt-guard ", env!("CARGO_PKG_VERSION"), "\" virt-guard");
+        let title = text.lines().find(|line| line.starts_with(".TH ")).unwrap();
+        assert!(title.ends_with(version) && title.contains(&date()), "{name}: {title}");
     }
 }
 
@@ -108,10 +210,19 @@ fn the_page_of_the_policy_has_every_key() {
 }
 
 #[test]
-fn the_example_of_the_policy_is_one() {
-    let text = read("virt-guard.toml.5");
-    let example = text.split_once(".EX\n").unwrap().1.split_once(".EE\n").unwrap().0;
-    load(example).unwrap();
+fn no_page_is_complained_of() {
+    for name in PAGES {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(name);
+        for (program, words) in [("mandoc", &["-Tlint"][..]), ("man", &["--warnings", "-l"])] {
+            // What man makes of the page is as wide as a terminal; its text is of no interest.
+            let mut command = std::process::Command::new(program);
+            command.args(words).arg(&page).env("MANWIDTH", "80").env("LC_ALL", "C.UTF-8");
+            let output = command.output().unwrap_or_else(|error| panic!("{program}: {error}"));
+            let said = if program == "man" { output.stderr } else { output.stdout };
+            assert_eq!(String::from_utf8_lossy(&said), "", "{program} of {name}");
+            assert!(output.status.success(), "{program} of {name}: {}", output.status);
+        }
+    }
 }
 
 /// A hand-written page, its hyphens as they are typed.
@@ -133,7 +244,7 @@ fn page() -> io::Result<String> {
     program.build();
     let man = |command: Command| {
         let source = concat!("virt-guard ", env!("CARGO_PKG_VERSION"));
-        Man::new(command).title("VIRT-GUARD").section("8").date(" ").source(source).manual("virt-guard")
+        Man::new(command).title("VIRT-GUARD").section("8").date(date()).source(source).manual("virt-guard")
     };
     let mut page = Vec::new();
     let whole = man(program.clone());
@@ -160,8 +271,64 @@ fn page() -> io::Result<String> {
     }
     page.write_all(REST.as_bytes())?;
     let page = String::from_utf8(page).map_err(io::Error::other)?;
-    let lines = page.lines().filter(|line| !is_preamble(line)).map(|line| format!("{line}\n"));
-    Ok(std::iter::once(APOSTROPHE.to_owned()).chain(lines).collect())
+    let lines: Vec<_> = page.lines().filter(|line| !is_preamble(line)).collect();
+    Ok(format!("{APOSTROPHE}{}", wrapped(&tidy(&lines))))
+}
+
+/// The day of the pages, which is that of the ones written by hand.
+fn date() -> String {
+    let page = read("virt-guard-hook.8");
+    page.split_whitespace().nth(3).unwrap().to_owned()
+}
+
+/// The lines without paragraphs that are none, and breaks of what is broken already.
+fn tidy<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let needless = |(line, next): &(&'a str, &'a str), before: Option<&&str>| match *line {
+        ".PP" => {
+            [".PP", ".TP", ".SS", ".SH"].iter().any(|kind| next.starts_with(kind))
+                || before.is_some_and(|before| before.starts_with(".SS"))
+        }
+        ".br" => before == Some(&".br"),
+        _ => false,
+    };
+    let next = lines.iter().copied().skip(1).chain([""]);
+    let mut tidy = Vec::new();
+    for pair in lines.iter().copied().zip(next) {
+        if !needless(&pair, tidy.last()) {
+            tidy.push(pair.0);
+        }
+    }
+    tidy
+}
+
+/// The lines, those of text at most so long. What stands behind `.TP` is one line.
+fn wrapped(lines: &[&str]) -> String {
+    let mut page = String::new();
+    let mut before = "";
+    for line in lines {
+        if line.len() < WIDTH || line.starts_with('.') || before == ".TP" {
+            page.push_str(&format!("{line}\n"));
+        } else {
+            page.push_str(&broken(line));
+        }
+        before = line;
+    }
+    page
+}
+
+fn broken(line: &str) -> String {
+    let (mut text, mut length) = (String::new(), 0);
+    for word in line.split(' ') {
+        let joint = match length {
+            0 => "",
+            _ if length + word.len() + 1 < WIDTH => " ",
+            _ => "\n",
+        };
+        length = if joint == " " { length + 1 } else { 0 } + word.len();
+        text.push_str(joint);
+        text.push_str(word);
+    }
+    text + "\n"
 }
 
 /// The commands that do something, each by all of its words.

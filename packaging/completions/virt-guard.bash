@@ -199,6 +199,9 @@ _virt__guard() {
             virt__guard__subcmd__help__subcmd__services,audit)
                 cmd="virt__guard__subcmd__help__subcmd__services__subcmd__audit"
                 ;;
+            virt__guard__subcmd__help__subcmd__services,probe)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__probe"
+                ;;
             virt__guard__subcmd__nwfilter,check)
                 cmd="virt__guard__subcmd__nwfilter__subcmd__check"
                 ;;
@@ -283,11 +286,17 @@ _virt__guard() {
             virt__guard__subcmd__services,help)
                 cmd="virt__guard__subcmd__services__subcmd__help"
                 ;;
+            virt__guard__subcmd__services,probe)
+                cmd="virt__guard__subcmd__services__subcmd__probe"
+                ;;
             virt__guard__subcmd__services__subcmd__help,audit)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__audit"
                 ;;
             virt__guard__subcmd__services__subcmd__help,help)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__help"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,probe)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__probe"
                 ;;
             *)
                 ;;
@@ -1124,7 +1133,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__services)
-            opts="audit"
+            opts="audit probe"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1138,6 +1147,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__audit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__probe)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1692,7 +1715,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services)
-            opts="-h --json --root --help audit help"
+            opts="-h --json --root --help audit probe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1728,7 +1751,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__help)
-            opts="audit help"
+            opts="audit probe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1762,6 +1785,46 @@ _virt__guard() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__probe)
+            opts="-h --bridge --html --without-walls --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --bridge)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --html)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -57,11 +57,21 @@ impl Leases {
         Self { root: root.to_owned(), read: OnceCell::new() }
     }
 
+    /// All addresses that are reserved or leased.
+    pub fn all(&self) -> impl Iterator<Item = IpAddr> {
+        let known = self.known();
+        known.reserved.values().chain(known.leased.values()).flatten().copied()
+    }
+
     /// The addresses of `mac`: those that a network's definition reserves for it,
     /// or else those that are leased to it now.
     pub fn addresses(&self, mac: Mac) -> Vec<IpAddr> {
-        let known = self.read.get_or_init(|| Known { reserved: self.reserved(), leased: self.leased() });
+        let known = self.known();
         known.reserved.get(&mac).or_else(|| known.leased.get(&mac)).cloned().unwrap_or_default()
+    }
+
+    fn known(&self) -> &Known {
+        self.read.get_or_init(|| Known { reserved: self.reserved(), leased: self.leased() })
     }
 
     fn reserved(&self) -> BTreeMap<Mac, Vec<IpAddr>> {

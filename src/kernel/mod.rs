@@ -19,6 +19,7 @@ mod programs;
 mod readback;
 pub mod saved;
 mod sockets;
+mod station;
 mod support;
 
 pub use addresses::{
@@ -31,10 +32,11 @@ pub use links::{Link, LinkKind, Links, Netlink};
 pub use listing::{Container, Listing};
 pub use nftables::generation;
 pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
-pub use processes::{Process, ancestors, processes};
+pub use processes::{Process, ancestors, process_began, processes};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
-pub use sockets::{Listener, Owner, holder, owners};
+pub use sockets::{Intake, Listener, Owner, holder, intakes, owners};
+pub use station::{Call, Fate, Station, leads_by};
 pub use support::{
     CALLS as BRIDGE_NETFILTER, Capabilities, Probe, Xtables, bridge_netfilter_stands, enable_bridge_netfilter, probe,
 };

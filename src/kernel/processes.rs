@@ -14,6 +14,10 @@ use nix::unistd::{SysconfVar, sysconf};
 /// Ancestors beyond these are nobody who runs a program of ours.
 const MOST_ANCESTORS: usize = 4;
 
+/// Fields of proc_pid_stat(5), counted from 1.
+const PARENT: usize = 4;
+const BEGAN: usize = 22;
+
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -54,6 +58,12 @@ pub fn ancestors() -> Vec<u32> {
     ancestors
 }
 
+/// When the process with this number began, in ticks since the boot; `None` if there is
+/// none. Numbers are given away again; together with this they are not.
+pub fn process_began(pid: u32) -> Option<u64> {
+    field(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?, BEGAN)
+}
+
 fn process(pid: u32, boot: SystemTime) -> Option<Process> {
     let folder = Path::new("/proc").join(pid.to_string());
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
@@ -64,7 +74,7 @@ fn process(pid: u32, boot: SystemTime) -> Option<Process> {
         pid,
         command: text(command.strip_suffix(b"\n").unwrap_or(&command)),
         arguments: arguments.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(text).collect(),
-        since: boot + ticks(field(&stat, 22)?)?,
+        since: boot + ticks(field(&stat, BEGAN)?)?,
         is_outdated: program.to_string_lossy().ends_with(" (deleted)"),
     })
 }
@@ -73,9 +83,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn parent(pid: u32) -> Option<u32> {
+/// Who started the process, or has it since that one ended.
+pub(super) fn parent(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    field(&stat, 4)?.try_into().ok()
+    field(&stat, PARENT)?.try_into().ok()
 }
 
 /// A number of `stat`, counted from 1; the name before may hold blanks and brackets.
@@ -107,6 +118,14 @@ mod tests {
         assert!(age < Duration::from_secs(3600), "{age:?}");
         assert!(!own.is_outdated && !own.arguments.is_empty());
         assert_eq!(ancestors()[0], std::os::unix::process::parent_id());
+    }
+
+    #[test]
+    fn this_process_began_and_another_number_is_nobody() {
+        let began = process_began(std::process::id());
+        assert!(began.is_some_and(|ticks| ticks > 0));
+        assert_eq!(process_began(std::process::id()), began);
+        assert_eq!(process_began(u32::MAX), None);
     }
 
     #[test]

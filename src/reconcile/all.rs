@@ -43,7 +43,7 @@ impl Host {
 
     fn apply_rules(&mut self, running: &[Domain]) -> Result<Outcome, Error> {
         let policy = self.policy()?;
-        self.probe();
+        self.probe_kernel();
         let engine = self.engine(policy.engine)?;
         let _lock = self.locked()?;
         let links = self.links()?;
@@ -67,6 +67,8 @@ impl Host {
         engine: &dyn Engine,
         policy: Option<&Policy>,
     ) -> Result<(), Error> {
+        // Who was killed before anything of a port stood left a record and no difference.
+        self.forget_ports(&whole.plan.port_names())?;
         self.keep_ends(&whole.ports)?;
         self.settle_nat(engine, &whole.plan.base, policy)
     }
@@ -149,6 +151,8 @@ impl Host {
 
     /// Remembers guests that run, and forgets those whose ports are gone.
     pub(super) fn adopt(&mut self, running: &[Domain], links: &Links) -> Result<(), Error> {
+        // One that stays opens nothing.
+        let _ = self.state.sweep_probes();
         for domain in running.iter().filter(|domain| is_here(domain, links)) {
             self.let_settle(domain)?;
             self.state.set_guest(&domain.uuid, Some(domain)).map_err(Error::io("the guest cannot be recorded"))?;

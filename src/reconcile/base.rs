@@ -27,7 +27,7 @@ pub(super) fn base(policy: &Policy, links: &Links, names: BridgeNames) -> Base {
         routed: Base::routed_chain(&routed_wall(policy)),
         sets: sets(policy),
     };
-    base.uplinks.extend(listed_uplinks(policy));
+    base.uplinks.extend(listed_uplinks(policy).chain(policy.probes.iter().cloned()));
     for bridge in links.bridges() {
         match policy.bridges.iter().find(|guarded| guarded.pattern.matches(bridge)) {
             Some(guarded) if guarded.uplinks == Uplinks::Detected => {

@@ -47,7 +47,10 @@ pub use flows::{FlowView, Judgement, Revocation, Selection};
 pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
-pub use services::{Bound, Danger, Exposure, Exposures, Near, Service, ServiceWatch, Services};
+pub use services::{
+    Attempt, Bound, Danger, Exposure, Exposures, Finding, Near, ProbeOutcome, ProbeRequest, Probed, Progress, Service,
+    ServiceWatch, Services, Stand, Walls,
+};
 pub use verify::Drift;
 
 /// Why rules could not be brought into the kernel.
@@ -183,6 +186,7 @@ impl Host {
     pub fn policy(&self) -> Result<Policy, Error> {
         let mut policy = Policy::load(&self.root)?;
         self.add_associations(&mut policy)?;
+        policy.probes = self.state.probes();
         Ok(policy)
     }
 
@@ -212,13 +216,13 @@ impl Host {
     pub fn capabilities(&mut self) -> Capabilities {
         match self.state.capabilities() {
             Some(known) => known,
-            None => self.probe(),
+            None => self.probe_kernel(),
         }
     }
 
     /// Looks anew at what the kernel can do, and remembers what is certain: a
     /// package or a module may have come.
-    pub(super) fn probe(&mut self) -> Capabilities {
+    pub(super) fn probe_kernel(&mut self) -> Capabilities {
         match probe(self.runner.as_mut(), self.deadline) {
             Probe::Certain(found) => {
                 // To look again next time costs a few milliseconds and nothing else.

@@ -14,6 +14,7 @@
 //! ├── addresses/IFNAME.json             the addresses of the port's guest
 //! ├── bearers/ADDRESS/IFNAME            the same by address
 //! ├── nat/IFNAME.json                   floating IPs and forwards that lead to the port
+//! ├── probes/IFNAME.json               a probe at work, around whose port no walls stand
 //! ├── settling/IFNAME.json              until when unknown connections go on there
 //! ├── nat.json                          all of them, as they were applied
 //! ├── concerned.json                    flows that are yet to be looked at
@@ -44,6 +45,7 @@ mod fragments;
 mod lock;
 mod members;
 mod preserved;
+mod probes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

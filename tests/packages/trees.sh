@@ -28,18 +28,18 @@ bare_tree() {
 }
 
 # layer TREE: prints a fresh directory with one in it, root, that is TREE with a layer of
-# its own; drop_layer takes it away.
+# its own, in memory; drop_layer takes it away.
 layer() {
     local work
     work=$(mktemp -d "$trees/layer.XXXXXX")
+    mount -t tmpfs -o mode=755,size=4G layer "$work"
     mkdir "$work/upper" "$work/work" "$work/root"
     mount -t overlay -o "lowerdir=$1,upperdir=$work/upper,workdir=$work/work" tree "$work/root"
     printf '%s\n' "$work"
 }
 
 drop_layer() {
-    umount -R "$1/root" 2>/dev/null || true
-    mountpoint -q "$1/root" || rm -rf "$1"
+    umount -R "$1" && rmdir "$1"
 }
 
 # archives SUITE PACKAGE_FILE: has all packages that apt wants for this one in the cache,

@@ -1,15 +1,15 @@
 //! `virt-guard services`: which of the host's own services guests can reach.
 
+mod audit;
+mod owner;
+mod probe;
 mod view;
 
 use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::report::json;
-use super::{Exit, Report, host};
-use crate::reconcile::Exposure;
-use view::View;
+use super::Report;
 
 /// Show which of the host's own services guests can reach.
 #[derive(Debug, Args)]
@@ -24,20 +24,23 @@ pub struct Services {
 /// What to do about them.
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List every listening socket of this host, judged: EXPOSED (guests reach it, and
-    /// the policy does not allow it), allowed (by the rule named), filtered (guests would
-    /// reach it without the host's wall), local (bound to what no guest reaches). Exits
-    /// with 1 if one is EXPOSED.
-    Audit,
+    Audit(audit::Audit),
+    Probe(probe::Probe),
+}
+
+/// How the answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Table,
+    Json,
 }
 
 impl Services {
     pub(super) fn run(&self, root: &Path) -> anyhow::Result<Report> {
-        let Action::Audit = self.action;
-        let services = host(root).services()?;
-        let is_exposed = services.all.iter().any(|service| matches!(service.exposure, Exposure::Exposed(_)));
-        let view = View::from(services);
-        let text = if self.json { json(&view)? } else { view.to_string() };
-        Ok(Report { exit: if is_exposed { Exit::Found } else { Exit::Good }, ..Report::good(text) })
+        let format = if self.json { Format::Json } else { Format::Table };
+        match &self.action {
+            Action::Audit(command) => command.run(root, format),
+            Action::Probe(command) => command.run(root, format),
+        }
     }
 }

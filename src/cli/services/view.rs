@@ -7,16 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use super::owner::{NONE, shown};
 use crate::cli::table::{count, table};
-use crate::kernel::{Owner, holder};
+use crate::kernel::Owner;
 use crate::model::Origin;
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Exposure, Service, Services};
 
 /// The first line of the table.
 const HEAD: [&str; 8] = ["STATE", "PROTOCOL", "ADDRESS", "PROGRAM", "UNIT", "BOUND", "REACHED AT", "RULE"];
-/// What stands for nothing.
-const NONE: &str = "-";
 /// So many bridges, and of each so many addresses, are named in a line.
 const NAMED: usize = 4;
 
@@ -122,7 +121,7 @@ impl fmt::Display for View {
 impl ServiceView {
     fn row(&self) -> [String; HEAD.len()] {
         let rule = self.rule.as_ref().map(Origin::to_string).or_else(|| self.reason.clone());
-        let (program, unit) = self.holder();
+        let (program, unit) = shown(&self.owners);
         [
             self.state.word().to_owned(),
             self.protocol.to_string(),
@@ -143,17 +142,6 @@ impl ServiceView {
             format!("{bridge}: {}", some(addresses.iter().map(IpAddr::to_string).collect(), " "))
         };
         some(self.reached_at.iter().map(place).collect(), ", ")
-    }
-
-    /// The process that the socket is told by. Programs choose their names.
-    fn holder(&self) -> (String, String) {
-        let Some(first) = holder(&self.owners) else { return (NONE.to_owned(), NONE.to_owned()) };
-        let others = match self.owners.len() {
-            1 => String::new(),
-            all => format!(" and {} more", all - 1),
-        };
-        let unit = first.unit.as_ref().map_or_else(|| NONE.to_owned(), |unit| unit.escape_debug().to_string());
-        (format!("{} ({}){others}", first.command.escape_debug(), first.pid), unit)
     }
 
     fn bound(&self) -> String {

@@ -27,11 +27,12 @@ mod source;
 mod tests;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use super::{FactError, Place, Placed};
+use crate::net::IfName;
 
 pub use group::{Group, GroupName, GroupRule, Peer};
 pub use guest::{Glob, GuestEntry, GuestMatcher};
@@ -74,6 +75,8 @@ pub struct Policy {
     pub floating: Vec<FloatingIp>,
     /// The forwarded ports; no two overlap.
     pub forwards: Vec<Forward>,
+    /// Ports of probes that no walls are around while they last; no file says any.
+    pub probes: BTreeSet<IfName>,
 }
 
 impl Policy {
@@ -106,6 +109,7 @@ impl Default for Policy {
             nat: NatPolicy::default(),
             floating: Vec::new(),
             forwards: Vec::new(),
+            probes: BTreeSet::new(),
         }
     }
 }

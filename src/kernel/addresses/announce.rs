@@ -95,7 +95,8 @@ fn checksum(bytes: &[u8]) -> u16 {
     !(sum as u16)
 }
 
-fn destination(index: u32, kind: EtherType, to: Mac) -> io::Result<LinkAddr> {
+/// Where frames of `kind` go by one interface, as packet(7) wants it said.
+pub(in crate::kernel) fn destination(index: u32, kind: EtherType, to: Mac) -> io::Result<LinkAddr> {
     let mut raw = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
         sll_protocol: kind.number().to_be(),

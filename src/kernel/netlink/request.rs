@@ -59,8 +59,7 @@ impl Request {
         bytes
     }
 
-    /// The attributes and the header before them, for tests of what is asked.
-    #[cfg(test)]
+    /// The header and the attributes behind it, to be put into another request.
     pub(in crate::kernel) fn body(&self) -> &[u8] {
         &self.body
     }

@@ -4,6 +4,7 @@
 //! In: the kernel's lists by sock_diag(7). Out: [`Listener`]s. Whose they are is in
 //! the file beside; who can reach them is not known here.
 
+mod drops;
 mod owners;
 
 use std::fs;
@@ -17,6 +18,7 @@ use super::links::Netlink;
 use super::netlink::{Message, Request, Socket, attribute, u32_at};
 use crate::net::{Family, IfName, Protocol};
 
+pub use drops::{Intake, intakes};
 pub use owners::{Owner, holder, owners};
 
 /// linux/sock_diag.h

@@ -27,7 +27,7 @@ impl Bridge {
     /// Whether a guest at the bridge gets an answer from `address`. This host answers for
     /// all that it has, whichever interface bears it (the weak host model, RFC 1122
     /// section 3.3.4.2); for an address of one link on that link only.
-    fn leads_to(&self, at: &HostAddress) -> bool {
+    pub(super) fn leads_to(&self, at: &HostAddress) -> bool {
         match at.address {
             IpAddr::V4(address) => !address.is_loopback() || self.routes_loopback,
             IpAddr::V6(address) if address.is_unicast_link_local() => at.interface == self.name,
@@ -64,7 +64,7 @@ pub(super) fn reached(listener: &Listener, bridge: &Bridge, addresses: &[HostAdd
 
 /// Whether the binding lets packets for `address` in. One to all of IPv6 takes IPv4, too,
 /// unless it refuses (ipv6(7), `IPV6_V6ONLY`).
-fn takes(listener: &Listener, address: IpAddr) -> bool {
+pub(super) fn takes(listener: &Listener, address: IpAddr) -> bool {
     let bound = listener.address;
     match (bound.is_unspecified(), bound.is_ipv6(), address.is_ipv6()) {
         (false, ..) => bound == address,
@@ -75,7 +75,7 @@ fn takes(listener: &Listener, address: IpAddr) -> bool {
 
 /// Whether packets for `address` are for all stations of a network, or for all that
 /// listen to it; which do on this host is not asked.
-fn is_for_many(address: IpAddr, of_host: &[HostAddress]) -> bool {
+pub(super) fn is_for_many(address: IpAddr, of_host: &[HostAddress]) -> bool {
     let is_broadcast = |at: &HostAddress| match IpNet::new(at.address, at.prefix) {
         Ok(IpNet::V4(net)) => net.prefix_len() < 31 && address == Ipv4Net::broadcast(&net),
         _ => false,
