@@ -42,7 +42,6 @@
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
 //!   whose that is: `kernel::sockets`; proof from a guest's place: `reconcile::services::probe`,
 //!   by a `kernel::station`
-//!   whose that is: `kernel::sockets`
 //! - what an operator is told to mend: `cli::doctor`, a file for each check
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
