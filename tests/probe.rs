@@ -303,6 +303,31 @@ fn a_socket_that_throws_datagrams_away_is_told_from_one_that_is_silent() {
     assert_eq!(probe.code, 0, "{}", probe.complained);
 }
 
+/// A filter that lets a guest send IPv4 from its own addresses, and nothing else.
+const OWN_ADDRESS: &str = "<filter name='own-address'>
+<rule action='accept' direction='inout' priority='100'><arp/></rule>
+<rule action='accept' direction='out' priority='200'><ip srcipaddr='$IP'/></rule>
+<rule action='drop' direction='out' priority='1000'><mac/></rule>
+</filter>";
+
+#[test]
+fn a_probe_has_addresses_that_are_known_as_a_guests_are() {
+    host();
+    let _ssh = TcpListener::bind("[::]:22").unwrap();
+    let root = root("[host]\nallow = [\"tcp/22\"]\n[guests]\nfilters = [\"own-address\"]\n");
+    let folder = root.path().join("etc/virt-guard/nwfilter");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("own-address.xml"), OWN_ADDRESS).unwrap();
+    apply(root.path());
+    let probe = Probe::of(root.path(), "--bridge br100");
+    let expected = "reached 10.100.0.1=answered 192.0.2.10=answered fd00::1=silent fe80::1=silent";
+    assert_eq!(probe.port("br100", 22), expected, "{}", probe.complained);
+    let note = probe.remarks("br100", "notes");
+    assert!(note.contains("fd00::1 is not found from there: nothing gets to this host by ipv6"), "{note}");
+    assert_eq!(probe.code, 0, "{}", probe.complained);
+    assert_clean(root.path());
+}
+
 /// A probe that is at work: its port is there, and what is kept of it.
 fn at_work(root: &Path, arguments: &str, folder: &str) -> Child {
     let mut command = program(root, &format!("services probe --json --bridge br100 {arguments}"));

@@ -7,9 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use super::owner::{NONE, shown};
+use super::owner::{NONE, OwnerView, holder};
 use crate::cli::table::{count, table};
-use crate::kernel::Owner;
 use crate::model::Origin;
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Exposure, Service, Services};
@@ -45,7 +44,7 @@ struct ServiceView {
     interface: Option<IfName>,
     inode: u32,
     uid: u32,
-    owners: Vec<Owner>,
+    owners: Vec<OwnerView>,
     /// By which addresses guests at a bridge reach it.
     reached_at: BTreeMap<IfName, Vec<IpAddr>>,
     /// The rule that allows or drops the packets.
@@ -92,7 +91,7 @@ impl From<Service> for ServiceView {
             interface: listener.interface,
             inode: listener.inode,
             uid: listener.uid,
-            owners,
+            owners: owners.into_iter().map(OwnerView::from).collect(),
             reached_at: reached.into_iter().collect(),
             rule,
             reason,
@@ -121,7 +120,7 @@ impl fmt::Display for View {
 impl ServiceView {
     fn row(&self) -> [String; HEAD.len()] {
         let rule = self.rule.as_ref().map(Origin::to_string).or_else(|| self.reason.clone());
-        let (program, unit) = shown(&self.owners);
+        let (program, unit) = holder(&self.owners);
         [
             self.state.word().to_owned(),
             self.protocol.to_string(),
@@ -178,7 +177,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::Listener;
+    use crate::kernel::{Listener, Owner};
 
     fn service(exposure: Exposure, owners: Vec<Owner>) -> Service {
         let listener = Listener {

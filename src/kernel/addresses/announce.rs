@@ -46,7 +46,7 @@ pub fn announce(address: IpAddr, interface: &IfName) -> io::Result<()> {
 }
 
 /// The interface's own Ethernet address, if it has one.
-fn mac(index: u32) -> io::Result<Option<Mac>> {
+pub(in crate::kernel) fn mac(index: u32) -> io::Result<Option<Mac>> {
     let mut header = [0; IFINFO];
     header[4..8].copy_from_slice(&index.to_ne_bytes());
     let link = Socket::open(SockProtocol::NetlinkRoute)?.get(&Request::new(RTM_GETLINK, &header))?;

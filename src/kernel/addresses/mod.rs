@@ -23,7 +23,7 @@ use crate::net::{Family, IfName};
 use routes::{Route, routes};
 
 pub use announce::announce;
-pub(super) use announce::destination;
+pub(super) use announce::{destination, mac};
 pub use forwarding::{enable_forwarding, forwarding, routes_loopback};
 pub use place::{put_address, take_address};
 

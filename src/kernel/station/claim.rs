@@ -1,4 +1,4 @@
-//! An IPv4 address that nobody at the bridge has: asked by ARP before it is used.
+//! An IPv4 address that nobody at a bridge has: asked by ARP before it is used.
 //!
 //! In: addresses to choose from. Out: the first that nobody answers for, and that nobody
 //! else is asking for at the same time (RFC 5227, section 2.1.1), only quicker: whoever is
@@ -16,7 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{LinkAddr, MsgFlags, bind, recv, sendto};
 
 use super::socket::packet_socket;
-use crate::kernel::addresses::destination;
+use crate::kernel::addresses::{destination, mac};
 use crate::net::{EtherType, Mac};
 
 /// So many are asked for together.
@@ -29,9 +29,11 @@ const REQUEST: [u8; 8] = [0, 1, 8, 0, 6, 4, 0, 1];
 /// An ARP packet for IPv4 over Ethernet.
 const LENGTH: usize = 28;
 
-/// The first of `candidates` that is free, asked by the interface `name` of address `mac`.
-pub(super) fn free(name: &str, mac: Mac, candidates: &[Ipv4Addr]) -> io::Result<Option<Ipv4Addr>> {
+/// The first of `candidates` that is free, asked by the interface `name`.
+pub(super) fn free(name: &str, candidates: &[Ipv4Addr]) -> io::Result<Option<Ipv4Addr>> {
     let index = if_nametoindex(name)?;
+    let no_ethernet = || io::Error::new(io::ErrorKind::Unsupported, format!("{name} is no Ethernet"));
+    let mac = mac(index)?.ok_or_else(no_ethernet)?;
     let socket = packet_socket()?;
     bind(socket.as_raw_fd(), &destination(index, EtherType::ARP, Mac::BROADCAST)?)?;
     let everybody = destination(index, EtherType::ARP, Mac::BROADCAST)?;
@@ -51,14 +53,18 @@ pub(super) fn free(name: &str, mac: Mac, candidates: &[Ipv4Addr]) -> io::Result<
 fn ask<'a>(
     socket: &OwnedFd,
     everybody: &LinkAddr,
-    mac: Mac,
+    own: Mac,
     addresses: impl Iterator<Item = &'a Ipv4Addr>,
 ) -> io::Result<()> {
     for address in addresses {
         // Who has not the address yet says nothing of its own (RFC 5227, "ARP Probe").
-        let sender = [&mac.bytes()[..], &[0; 4]].concat();
+        let sender = [&own.bytes()[..], &[0; 4]].concat();
         let packet = [&REQUEST[..], &sender, &[0; 6], &address.octets()].concat();
-        sendto(socket.as_raw_fd(), &packet, everybody, MsgFlags::empty())?;
+        match sendto(socket.as_raw_fd(), &packet, everybody, MsgFlags::empty()) {
+            // Nobody is at a bridge that is down, or that has no ports.
+            Err(Errno::ENETDOWN | Errno::ENOBUFS) => {}
+            sent => drop(sent?),
+        }
     }
     Ok(())
 }

@@ -112,14 +112,6 @@ impl Station {
             .map(drop)
     }
 
-    /// The first of `candidates` that nobody at the bridge has (RFC 5227), if there is one.
-    ///
-    /// # Errors
-    /// Raw packets cannot be sent.
-    pub fn free_address(&self, candidates: &[Ipv4Addr]) -> io::Result<Option<Ipv4Addr>> {
-        self.inside(|| claim::free(NAME, self.mac, candidates))
-    }
-
     /// Has the station bear `address`; whether nobody else turned out to have it.
     ///
     /// # Errors
@@ -194,6 +186,14 @@ impl Station {
             work()
         })
     }
+}
+
+/// The first of `candidates` that nobody at `bridge` has (RFC 5227), asked by this host.
+///
+/// # Errors
+/// There is no such bridge, or raw packets cannot be sent.
+pub fn free_address(bridge: &IfName, candidates: &[Ipv4Addr]) -> io::Result<Option<Ipv4Addr>> {
+    claim::free(bridge.as_str(), candidates)
 }
 
 /// Where there is no IPv6 nothing of it needs to be set.

@@ -104,7 +104,7 @@ impl From<Probed> for View {
 
 impl From<Stand> for StandView {
     fn from(stand: Stand) -> Self {
-        let Stand { bridge, mac, addresses, families, notes, lacks } = stand;
+        let Stand { bridge, mac, addresses, families, silent: _, notes, lacks } = stand;
         Self { bridge, mac, addresses, families, notes, lacks }
     }
 }
@@ -252,6 +252,7 @@ pub(super) mod tests {
             mac: "52:54:00:01:02:03".parse().unwrap(),
             addresses: vec!["10.100.0.254".parse().unwrap()],
             families: vec![Family::V4],
+            silent: Vec::new(),
             notes: vec!["a note".to_owned()],
             lacks: vec!["a lack".to_owned()],
         };

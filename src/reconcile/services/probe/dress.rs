@@ -13,7 +13,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::facts::Surroundings;
 use crate::facts::policy::Policy;
-use crate::kernel::{Deadline, HostAddress, Station, leads_by};
+use crate::kernel::{Deadline, HostAddress, Station, free_address, leads_by};
 use crate::net::Family;
 
 use super::super::reach::Bridge;
@@ -26,19 +26,28 @@ const ASKED: usize = 1024;
 const SPREAD: u64 = 64;
 /// Of a network with a longer prefix there are no addresses to choose from.
 const LONGEST: (u8, u8) = (30, 126);
-/// How often an IPv6 address is made up anew that somebody turns out to have.
-const TIMES: usize = 3;
 /// What a station makes up that nobody gives an address (RFC 3927); its first and its last
 /// 256 are reserved.
 const LINK_LOCAL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16);
 
 /// What addresses are chosen by.
-pub(super) struct Dress<'a> {
-    pub station: &'a Station,
+pub(super) struct Choice<'a> {
     pub bridge: &'a Bridge,
     pub addresses: &'a [HostAddress],
     /// IPv4 addresses that are promised to somebody.
     pub promised: &'a BTreeSet<Ipv4Addr>,
+}
+
+/// What a station is to bear, and by which way all else is reached.
+#[derive(Debug, Default)]
+pub(super) struct Dress {
+    /// An address of each family that one was found of, and the length of its prefix; of
+    /// IPv6 that of the link may be enough.
+    own: Vec<(IpAddr, u8)>,
+    /// The host's own addresses by which it is reached, one of each family that is tried.
+    gateways: Vec<IpAddr>,
+    notes: Vec<String>,
+    lacks: Vec<String>,
 }
 
 /// All IPv4 addresses that the policy, a network's definition or a lease gives to a guest.
@@ -52,109 +61,121 @@ pub(super) fn promised(policy: &Policy, host: &Surroundings) -> BTreeSet<Ipv4Add
     of_entries.chain(floating).chain(host.leases.all()).filter_map(v4).collect()
 }
 
-impl Dress<'_> {
-    /// Dresses the station.
+impl Dress {
+    fn bear(&mut self, address: IpAddr, prefix: u8, gateway: IpAddr) {
+        self.own.push((address, prefix));
+        self.gateways.push(gateway);
+    }
+
+    /// The addresses that are to be borne.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.own.iter().map(|(address, _)| *address).collect()
+    }
+
+    /// Dresses a station, behind walls or not, and tells how it stands at the bridge.
     ///
     /// # Errors
     /// The kernel refuses something; that an address is not to be had is no error.
-    pub fn put_on(&self, deadline: Deadline) -> io::Result<Stand> {
-        self.station.wake(deadline)?;
-        if self.bridge.routes_loopback {
-            self.station.give_up_loopback()?;
+    pub fn put_on(mut self, station: &Station, bridge: &Bridge, deadline: Deadline) -> io::Result<Stand> {
+        station.wake(deadline)?;
+        if bridge.routes_loopback {
+            station.give_up_loopback()?;
         }
-        let mut stand = Stand {
-            bridge: self.bridge.name.clone(),
-            mac: self.station.mac(),
-            addresses: Vec::new(),
-            notes: Vec::new(),
-            lacks: Vec::new(),
-            families: Vec::new(),
-        };
-        for family in Family::BOTH {
-            let gateway = match family {
-                Family::V4 => self.bear_v4(&mut stand)?,
-                Family::V6 => self.bear_v6(&mut stand)?,
-            };
-            let Some(gateway) = gateway else { continue };
-            if self.station.route_by(gateway)? {
-                stand.families.push(family);
-            } else {
-                stand.lacks.push(format!("{gateway} is not found from there: nothing gets to this host by {family}"));
+        for (address, prefix) in &self.own {
+            if !station.bear(*address, *prefix)? {
+                self.lacks.push(format!("somebody has {address}, which was free"));
             }
         }
-        stand.addresses = self.station.addresses()?;
-        Ok(stand)
+        let mut silent = Vec::new();
+        for gateway in &self.gateways {
+            if !station.route_by(*gateway)? {
+                silent.push(*gateway);
+            }
+        }
+        Ok(Stand {
+            bridge: bridge.name.clone(),
+            mac: station.mac(),
+            addresses: station.addresses()?,
+            families: self.gateways.iter().copied().map(Family::of).collect(),
+            silent,
+            notes: self.notes,
+            lacks: self.lacks,
+        })
+    }
+}
+
+impl Choice<'_> {
+    /// Chooses an address of each family.
+    ///
+    /// # Errors
+    /// The kernel refuses to ask who has one.
+    pub fn dress(&self) -> io::Result<Dress> {
+        let mut dress = Dress::default();
+        self.choose_v4(&mut dress)?;
+        self.choose_v6(&mut dress);
+        Ok(dress)
     }
 
-    /// Bears a free address of the bridge's own networks; gives the host's in it.
-    fn bear_v4(&self, stand: &mut Stand) -> io::Result<Option<IpAddr>> {
+    /// A free address of the bridge's own networks.
+    fn choose_v4(&self, dress: &mut Dress) -> io::Result<()> {
         let mut full = Vec::new();
         for at in self.of_bridge() {
             let Ok(IpNet::V4(net)) = IpNet::new(at.address, at.prefix) else { continue };
             if at.prefix > LONGEST.0 {
                 continue;
             }
-            if let Some(free) = self.station.free_address(&self.candidates(net))? {
-                self.station.bear(free.into(), at.prefix)?;
-                return Ok(Some(at.address));
+            if let Some(free) = free_address(&self.bridge.name, &self.candidates(net))? {
+                dress.bear(free.into(), at.prefix, at.address);
+                return Ok(());
             }
             full.push(net.trunc().to_string());
         }
         if full.is_empty() {
-            return self.bear_made_up(stand);
+            return self.make_up_v4(dress);
         }
-        stand.lacks.push(format!("no address of {} is free: IPv4 was not tried", full.join(", ")));
-        Ok(None)
+        dress.lacks.push(format!("no address of {} is free: IPv4 was not tried", full.join(", ")));
+        Ok(())
     }
 
-    /// Bears an address that nobody gave it, if an answer to it would come back.
-    fn bear_made_up(&self, stand: &mut Stand) -> io::Result<Option<IpAddr>> {
+    /// An address that nobody gave, if an answer to it would come back.
+    fn make_up_v4(&self, dress: &mut Dress) -> io::Result<()> {
         let of_host = self.addresses.iter().find(|at| Family::of(at.address) == Family::V4 && self.bridge.leads_to(at));
         let Some(gateway) = of_host.map(|at| at.address) else {
-            stand.notes.push("this host has no IPv4 address that leads anywhere: IPv4 was not tried".to_owned());
-            return Ok(None);
+            dress.notes.push("this host has no IPv4 address that leads anywhere: IPv4 was not tried".to_owned());
+            return Ok(());
         };
         let candidates: Vec<_> = (0..8).map(|_| made_up()).collect();
         let elsewhere = leads_by(candidates[0].into())?.filter(|interface| *interface != self.bridge.name);
         if let Some(interface) = elsewhere {
-            let bridge = &self.bridge.name;
-            stand.notes.push(format!(
-                "{bridge} has no network of IPv4, and what answers guests there would leave by {interface}: IPv4 was \
-                 not tried"
+            dress.notes.push(format!(
+                "{} has no network of IPv4, and what answers guests there would leave by {interface}: IPv4 was not \
+                 tried",
+                self.bridge.name
             ));
-            return Ok(None);
+        } else if let Some(free) = free_address(&self.bridge.name, &candidates)? {
+            dress.bear(free.into(), LINK_LOCAL.prefix_len(), gateway);
         }
-        let Some(free) = self.station.free_address(&candidates)? else { return Ok(None) };
-        self.station.bear(free.into(), LINK_LOCAL.prefix_len())?;
-        Ok(Some(gateway))
+        Ok(())
     }
 
-    /// Bears an address of the bridge's own network beside that of the link; gives the
-    /// host's.
-    fn bear_v6(&self, stand: &mut Stand) -> io::Result<Option<IpAddr>> {
+    /// An address of the bridge's own network beside that of the link, which will do.
+    fn choose_v6(&self, dress: &mut Dress) {
         let mut of_link = None;
         for at in self.of_bridge() {
             let IpAddr::V6(address) = at.address else { continue };
-            if address.is_unicast_link_local() {
-                of_link = Some(at.address);
-                continue;
+            match Ipv6Net::new(address, at.prefix) {
+                _ if address.is_unicast_link_local() => of_link = Some(at.address),
+                Ok(net) if at.prefix <= LONGEST.1 => return dress.bear(within(net).into(), at.prefix, at.address),
+                _ => {}
             }
-            let Ok(net) = Ipv6Net::new(address, at.prefix) else { continue };
-            if at.prefix > LONGEST.1 {
-                continue;
-            }
-            for _ in 0..TIMES {
-                if self.station.bear(within(net).into(), at.prefix)? {
-                    return Ok(Some(at.address));
-                }
-            }
-            stand.lacks.push(format!("no address of {} is to be had", net.trunc()));
         }
-        if of_link.is_none() {
-            let bridge = &self.bridge.name;
-            stand.notes.push(format!("{bridge} has no address of IPv6, not even of its link: IPv6 was not tried"));
+        match of_link {
+            Some(of_link) => dress.gateways.push(of_link),
+            None => {
+                let bridge = &self.bridge.name;
+                dress.notes.push(format!("{bridge} has no address of IPv6, not even of its link: IPv6 was not tried"));
+            }
         }
-        Ok(of_link)
     }
 
     fn of_bridge(&self) -> impl Iterator<Item = &HostAddress> {

@@ -13,15 +13,18 @@ mod round;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::facts::with_source;
 use crate::kernel::{Listener, Netlink, Owner, owners};
 use crate::net::{Family, IfName, Mac, Protocol};
+use crate::state::ProbeRecord;
 
 use super::reach::Bridge;
 use super::{Error, Host, Scene};
-use dress::{Dress, promised};
-use post::Post;
+use dress::{Choice, Dress, promised};
+use post::{Post, around, names};
 use round::Round;
 use target::targets;
 
@@ -71,8 +74,11 @@ pub struct Stand {
     pub mac: Mac,
     /// Its own addresses there, those of a link included.
     pub addresses: Vec<IpAddr>,
-    /// The families in which packets of it get to this host.
+    /// The families that were tried.
     pub families: Vec<Family>,
+    /// The host's own addresses there at which nobody was found, so that nothing of their
+    /// family gets to the host.
+    pub silent: Vec<IpAddr>,
     /// What does not apply there, and why.
     pub notes: Vec<String>,
     /// What should have been tried and could not be, or was left behind, and why: nothing
@@ -173,32 +179,89 @@ impl Host {
 
     /// Tries everything from one bridge, and leaves nothing there.
     fn probe_at(&mut self, bridge: &Bridge, ground: &Ground, tell: Tell<'_>) -> Result<(Stand, Vec<Attempt>), Error> {
-        let post = self.take_post(&bridge.name, ground.walls)?;
-        let tried = self.try_from(&post, bridge, ground, tell);
+        let (port, mac) = names()?;
+        let around = around(ground.walls)?;
+        let (dress, record) = self
+            .dress(bridge, ground, |addresses| ProbeRecord::of_this_process(port.clone(), around.clone(), addresses))?;
+        let post = self.take_post(&bridge.name, &record, mac).inspect_err(|_| {
+            let _ = self.state.forget_probe(&port);
+        })?;
+        let tried = self.try_from(&post, dress, bridge, &Trial { ground, tell });
         let left = self.leave_post(post);
         let (mut stand, attempts) = tried?;
-        stand.lacks.extend(left.err().map(|error| crate::facts::with_source(&error)));
+        stand.lacks.extend(left.err().map(|error| with_source(&error)));
         Ok((stand, attempts))
+    }
+
+    /// Chooses addresses that no other probe uses. Each records its own before it looks at
+    /// those of others, so that of two at least one sees the other.
+    fn dress(
+        &self,
+        bridge: &Bridge,
+        ground: &Ground,
+        record: impl Fn(Vec<IpAddr>) -> io::Result<ProbeRecord>,
+    ) -> Result<(Dress, ProbeRecord), Error> {
+        let cannot = || Error::io("the probe cannot be recorded");
+        let mut promised = ground.promised.clone();
+        loop {
+            promised.extend(self.state.probes().iter().flat_map(|probe| &probe.addresses).filter_map(v4));
+            let choice = Choice { bridge, addresses: &ground.scene.addresses, promised: &promised };
+            let dress = choice.dress().map_err(Error::io(format!("no address is to be had at {}", bridge.name)))?;
+            let record = record(dress.addresses()).map_err(cannot())?;
+            self.state.note_probe(&record).map_err(cannot())?;
+            let others = self.state.probes().into_iter().filter(|other| other.port != record.port);
+            let taken: BTreeSet<_> = others.flat_map(|other| other.addresses).collect();
+            if record.addresses.iter().all(|address| !taken.contains(address)) || self.deadline.has_passed() {
+                return Ok((dress, record));
+            }
+            self.state.forget_probe(&record.port).map_err(cannot())?;
+        }
     }
 
     fn try_from(
         &self,
         post: &Post,
+        dress: Dress,
         bridge: &Bridge,
-        ground: &Ground,
-        tell: Tell<'_>,
+        trial: &Trial<'_>,
     ) -> Result<(Stand, Vec<Attempt>), Error> {
         let cannot = || Error::io(format!("this host cannot be tried from {}", bridge.name));
-        let (station, addresses) = (&post.station, &ground.scene.addresses);
-        let dress = Dress { station, bridge, addresses, promised: &ground.promised };
-        let stand = dress.put_on(self.deadline).map_err(cannot())?;
-        let targets = targets(&ground.listeners, bridge, addresses);
+        let (station, ground) = (&post.station, trial.ground);
+        let mut stand = dress.put_on(station, bridge, self.deadline).map_err(cannot())?;
+        stand.tell_of_silence(ground.walls);
+        let targets = targets(&ground.listeners, bridge, &ground.scene.addresses);
         let busy = ground.listeners.iter().filter(|listener| listener.protocol != Protocol::TCP);
         let busy = busy.map(|listener| listener.port).collect();
         let round = Round { station, stand: &stand, targets: &targets, busy: &busy, deadline: self.deadline };
         let all = targets.len();
-        let attempts = round.go(&|over| tell(Progress { bridge: &bridge.name, over, all })).map_err(cannot())?;
+        let tell = |over| (trial.tell)(Progress { bridge: &bridge.name, over, all });
+        let attempts = round.go(&tell).map_err(cannot())?;
         Ok((stand, attempts))
+    }
+}
+
+/// What is tried at a bridge, and who hears of it.
+struct Trial<'a> {
+    ground: &'a Ground,
+    tell: Tell<'a>,
+}
+
+fn v4(address: &IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+impl Stand {
+    /// Behind walls a host that is not found is what a guest finds; without, nothing is
+    /// proven by it.
+    fn tell_of_silence(&mut self, walls: Option<Walls>) {
+        let told = if walls == Some(Walls::Standing) { &mut self.notes } else { &mut self.lacks };
+        for gateway in &self.silent {
+            let family = Family::of(*gateway);
+            told.push(format!("{gateway} is not found from there: nothing gets to this host by {family}"));
+        }
     }
 }
 

@@ -8,11 +8,14 @@
 use std::collections::hash_map::RandomState;
 use std::fs;
 use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
 
 use crate::facts::domain::{Interface, InterfaceKind, Uuid};
-use crate::facts::{Domain, Place};
+use crate::facts::policy::{GuestEntry, GuestMatcher, Policy};
+use crate::facts::{Domain, Place, Placed};
 use crate::kernel::Station;
 use crate::net::{IfName, Mac};
+use crate::state::{Around, ProbeRecord};
 
 use super::super::super::{Arrival, Error, Host};
 use super::Walls;
@@ -25,31 +28,27 @@ const PREFIX: &str = "vgprobe";
 /// A port at its bridge.
 pub(super) struct Post {
     pub station: Station,
-    kept: Kept,
-}
-
-/// What is kept of a port while it is there.
-enum Kept {
-    /// Nothing: no walls are on this host.
-    Nothing,
-    /// The guest that it is said to be.
-    Guest(Uuid),
-    /// That no walls are around it.
-    Probe,
+    around: Around,
 }
 
 impl Host {
-    /// Puts a port at `bridge`.
-    pub(super) fn take_post(&mut self, bridge: &IfName, walls: Option<Walls>) -> Result<Post, Error> {
-        let (port, mac) = names()?;
-        let cannot = || Error::io(format!("no probe can be put at {bridge}"));
-        let station = Station::open(&port, mac, bridge).map_err(cannot())?;
-        let kept = match walls {
-            None => Kept::Nothing,
-            Some(Walls::Aside) => Kept::Probe,
-            Some(Walls::Standing) => Kept::Guest(identity().map_err(cannot())?),
-        };
-        let post = Post { station, kept };
+    /// Adds to the policy what holds for the probes that are at work: a port without walls
+    /// counts as an uplink, and a guest has the addresses that it uses.
+    pub(in crate::reconcile) fn add_probes(&self, policy: &mut Policy) {
+        for probe in self.state.probes() {
+            match probe.around {
+                Around::Nothing => {}
+                Around::NoWalls => drop(policy.probes.insert(probe.port)),
+                Around::Guest(uuid) => policy.entries.push(entry(uuid, &probe.addresses)),
+            }
+        }
+    }
+
+    /// Puts a port at `bridge`, for a station with these addresses.
+    pub(super) fn take_post(&mut self, bridge: &IfName, probe: &ProbeRecord, mac: Mac) -> Result<Post, Error> {
+        let station = Station::open(&probe.port, mac, bridge);
+        let station = station.map_err(Error::io(format!("no probe can be put at {bridge}")))?;
+        let post = Post { station, around: probe.around.clone() };
         match self.guard_post(&post, bridge) {
             Ok(()) => Ok(post),
             Err(error) => {
@@ -61,15 +60,11 @@ impl Host {
     }
 
     fn guard_post(&mut self, post: &Post, bridge: &IfName) -> Result<(), Error> {
-        let port = post.station.port();
-        if matches!(post.kept, Kept::Probe) {
-            self.state.note_probe(port).map_err(Error::io("the probe cannot be recorded"))?;
-        }
         post.station.plug(bridge).map_err(Error::io(format!("no probe can be put at {bridge}")))?;
-        match post.kept {
-            Kept::Nothing => Ok(()),
-            Kept::Guest(uuid) => self.guard(&guest(uuid, post, bridge), Arrival::Fresh).map(drop),
-            Kept::Probe => self.apply_all(&[]).map(drop),
+        match post.around {
+            Around::Nothing => Ok(()),
+            Around::NoWalls => self.apply_all(&[]).map(drop),
+            Around::Guest(uuid) => self.guard(&guest(uuid, post, bridge), Arrival::Fresh).map(drop),
         }
     }
 
@@ -80,20 +75,46 @@ impl Host {
     pub(super) fn leave_post(&mut self, post: Post) -> Result<(), Error> {
         let port = post.station.port().clone();
         let unplugged = post.station.unplug().map_err(Error::io(format!("{port} cannot be taken away")));
-        let forgotten = match post.kept {
-            Kept::Nothing => Ok(()),
-            Kept::Guest(uuid) => self.release(&uuid),
-            Kept::Probe => {
-                let forgotten = self.state.forget_probe(&port).map_err(Error::io("the probe cannot be forgotten"));
-                forgotten.and_then(|()| self.apply_all(&[]).map(drop))
-            }
+        let released = match post.around {
+            Around::Guest(uuid) => self.release(&uuid),
+            Around::Nothing | Around::NoWalls => Ok(()),
         };
-        unplugged.and(forgotten)
+        let forgotten = self.state.forget_probe(&port).map_err(Error::io("the probe cannot be forgotten"));
+        let applied = match post.around {
+            Around::NoWalls => self.apply_all(&[]).map(drop),
+            Around::Nothing | Around::Guest(_) => Ok(()),
+        };
+        unplugged.and(released).and(forgotten).and(applied)
     }
 }
 
+/// What is said of a guest whose addresses are known, in the policy's words.
+fn entry(uuid: Uuid, addresses: &[IpAddr]) -> GuestEntry {
+    let place = || Place { file: "virt-guard services probe".to_owned(), line: 1, column: 1 };
+    GuestEntry {
+        matcher: GuestMatcher::Uuid(uuid.to_string()),
+        mac: None,
+        groups: Vec::new(),
+        addresses: addresses.iter().map(|address| Placed { value: *address, place: place() }).collect(),
+        filters: Vec::new(),
+        anti_spoofing: None,
+        router_advertisements: None,
+        dhcp_server: None,
+        place: place(),
+    }
+}
+
+/// What is around a probe's port on a host with these walls.
+pub(super) fn around(walls: Option<Walls>) -> Result<Around, Error> {
+    Ok(match walls {
+        None => Around::Nothing,
+        Some(Walls::Aside) => Around::NoWalls,
+        Some(Walls::Standing) => Around::Guest(identity().map_err(Error::io("a probe has no identity"))?),
+    })
+}
+
 /// A name that no other probe has, and a MAC address of the kind that libvirt gives.
-fn names() -> Result<(IfName, Mac), Error> {
+pub(super) fn names() -> Result<(IfName, Mac), Error> {
     let [_, a, b, c, d, ..] = random().to_be_bytes();
     let name = format!("{PREFIX}{a:02x}{b:02x}{c:02x}{d:02x}");
     let port = name.parse().map_err(|error| Error::Unguardable(format!("{error}")))?;

@@ -38,12 +38,7 @@ impl Round<'_> {
     /// Tries every target. `tell` hears how many attempts are over.
     pub fn go(&self, tell: &(dyn Fn(usize) + Sync)) -> io::Result<Vec<Attempt>> {
         let before = intakes();
-        let can_be_tried = |target: &&Target<'_>| self.stand.families.contains(&Family::of(target.address));
-        let tried: Vec<_> = self.targets.iter().filter(can_be_tried).collect();
-        let calls: Vec<_> = tried.iter().map(|target| self.call(target)).collect();
-        let fates = self.station.call(&calls, self.deadline, tell)?;
-        let mut outcomes: BTreeMap<_, _> =
-            tried.iter().zip(fates).map(|(target, fate)| (key(target), Outcome::from(fate))).collect();
+        let mut outcomes = self.outcomes(tell)?;
         let closed = self.tells_of_closed(&silent(&outcomes))?;
         for ((protocol, _, address), outcome) in &mut outcomes {
             if *outcome == Outcome::Silent && closed.contains(&(*protocol, *address)) {
@@ -51,10 +46,26 @@ impl Round<'_> {
             }
         }
         // What could not be tried stays untold, not silent.
-        let mut attempts: Vec<_> =
-            tried.iter().flat_map(|target| self.attempts(target, outcomes.get(&key(target)).copied())).collect();
+        let told = |target: &Target<'_>| self.attempts(target, outcomes.get(&key(target)).copied());
+        let mut attempts: Vec<_> = self.targets.iter().flat_map(told).collect();
         mark_dropped(&mut attempts, &before, &intakes());
         Ok(attempts)
+    }
+
+    /// What becomes of the calls, of the families that are tried.
+    fn outcomes(&self, tell: &(dyn Fn(usize) + Sync)) -> io::Result<BTreeMap<Key, Outcome>> {
+        let is_tried = |target: &&Target<'_>| self.stand.families.contains(&Family::of(target.address));
+        let (called, hopeless): (Vec<_>, Vec<_>) =
+            self.targets.iter().filter(is_tried).partition(|target| self.is_found(Family::of(target.address)));
+        let calls: Vec<_> = called.iter().map(|target| self.call(target)).collect();
+        let fates = self.station.call(&calls, self.deadline, tell)?.into_iter().map(Outcome::from);
+        let of_called = called.into_iter().map(key).zip(fates);
+        Ok(of_called.chain(hopeless.into_iter().map(|target| (key(target), Outcome::Silent))).collect())
+    }
+
+    /// Whether anything of this family gets to the host.
+    fn is_found(&self, family: Family) -> bool {
+        !self.stand.silent.iter().any(|gateway| Family::of(*gateway) == family)
     }
 
     fn call(&self, target: &Target<'_>) -> Call {
@@ -77,7 +88,11 @@ impl Round<'_> {
         let mut told = BTreeSet::new();
         let mut in_vain = 0;
         while in_vain < SILENT_ROUNDS && told.len() < asked.len() {
-            let left: Vec<_> = asked.difference(&told).copied().collect();
+            let left = asked.difference(&told).copied();
+            let left: Vec<_> = left.filter(|(_, address)| self.is_found(Family::of(*address))).collect();
+            if left.is_empty() {
+                break;
+            }
             let calls: Vec<_> = left.iter().map(|(protocol, address)| self.control(*protocol, *address)).collect();
             let fates = self.station.call(&calls, self.deadline, &|_| {})?;
             let refused = left.iter().zip(fates).filter(|(_, fate)| *fate == Fate::Refused);
