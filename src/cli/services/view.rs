@@ -7,8 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use super::owner::{NONE, OwnerView, holder};
+use super::owner::{NONE, shown};
 use crate::cli::table::{count, table};
+use crate::kernel::Owner;
 use crate::model::Origin;
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Exposure, Service, Services};
@@ -44,7 +45,7 @@ struct ServiceView {
     interface: Option<IfName>,
     inode: u32,
     uid: u32,
-    owners: Vec<OwnerView>,
+    owners: Vec<Owner>,
     /// By which addresses guests at a bridge reach it.
     reached_at: BTreeMap<IfName, Vec<IpAddr>>,
     /// The rule that allows or drops the packets.
@@ -91,7 +92,7 @@ impl From<Service> for ServiceView {
             interface: listener.interface,
             inode: listener.inode,
             uid: listener.uid,
-            owners: owners.into_iter().map(OwnerView::from).collect(),
+            owners,
             reached_at: reached.into_iter().collect(),
             rule,
             reason,
@@ -120,7 +121,7 @@ impl fmt::Display for View {
 impl ServiceView {
     fn row(&self) -> [String; HEAD.len()] {
         let rule = self.rule.as_ref().map(Origin::to_string).or_else(|| self.reason.clone());
-        let (program, unit) = holder(&self.owners);
+        let (program, unit) = shown(&self.owners);
         [
             self.state.word().to_owned(),
             self.protocol.to_string(),
@@ -177,7 +178,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Listener, Owner};
+    use crate::kernel::Listener;
 
     fn service(exposure: Exposure, owners: Vec<Owner>) -> Service {
         let listener = Listener {
