@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::pending::{Answer, Asked, ask, time};
+use super::progress::Progress;
 use super::report::json;
 use super::show::{self, ShownStep};
 use super::table::count;
@@ -95,15 +96,22 @@ impl Apply {
         if self.confirm {
             return self.confirm(&mut host);
         }
+        let progress = Progress::start("asking libvirt for guests");
         // Before the policy: what cannot be adopted is not to be missed for it.
         let found = guests::running(root)?;
         let known = host.guests(&found.running.domains)?;
         let guest = self.guest.as_deref().map(|wanted| guests::find(&known, wanted)).transpose()?;
+        progress.step("putting rules in place");
         let report = match (guest, self.dry_run) {
             (_, true) => self.plan(&mut host, &found.running.domains, guest)?,
             (Some(guest), false) => self.one(&mut host, guest)?,
             (None, false) => match self.confirm_within {
-                Some(within) => self.on_trial(root, &found.running.domains, within)?,
+                Some(within) => {
+                    let outcome = host.try_policy(&found.running.domains, within)?;
+                    let applied = Self::applied(&mut host, outcome)?;
+                    drop(progress);
+                    self.ask(root, applied)?
+                }
                 None => self.all(&mut host, &found.running.domains)?,
             },
         };
@@ -131,11 +139,8 @@ impl Apply {
         Ok(Report { exit, ..Report::good(text) })
     }
 
-    /// Applies, and asks whether it stays.
-    fn on_trial(&self, root: &Path, running: &[Domain], within: Duration) -> anyhow::Result<Report> {
-        let mut host = host(root);
-        let outcome = host.try_policy(running, within)?;
-        let applied = Self::applied(&mut host, outcome)?;
+    /// Asks whether what was applied stays.
+    fn ask(&self, root: &Path, applied: Applied) -> anyhow::Result<Report> {
         if !self.json {
             // Whoever is asked sees what about.
             print!("{}", done(&applied));

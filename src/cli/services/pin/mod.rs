@@ -11,12 +11,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Format;
+use crate::cli::paint::Paint;
 use crate::cli::pending::{Answer, Asked, ask, time};
 use crate::cli::report::{chain, json};
 use crate::cli::{Exit, Report, host};
 use crate::pins::Name;
 use crate::reconcile::{Confirmation, Error, Host, PINS, PinPlan, PinTo, Pinned};
-use diff::Paint;
 use view::{ServiceView, State, View, plan_text};
 
 pub(super) use list::{Confirm, Pins};

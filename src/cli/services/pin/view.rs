@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::diff::{Paint, unified};
+use super::diff::unified;
+use crate::cli::paint::Paint;
 use crate::cli::pending::Asked;
 use crate::cli::report::chain;
 use crate::cli::table::table;
