@@ -77,7 +77,9 @@ impl Host {
 fn help_lists_all_commands() {
     let run = Host::new().run("--help");
     assert_eq!(run.code, 0);
-    for command in ["status", "check", "apply", "show", "explain", "services", "preserve", "install", "uninstall"] {
+    for command in
+        ["status", "check", "doctor", "apply", "show", "explain", "services", "preserve", "install", "uninstall"]
+    {
         assert!(run.out.contains(&format!("\n  {command} ")), "{command}: {}", run.out);
     }
 }
@@ -351,4 +353,23 @@ fn who_preserves_nothing_lost_nothing() {
         "{}",
         run.err
     );
+}
+
+#[test]
+fn doctor_finds_a_broken_policy_and_no_hook_and_says_what_to_do() {
+    let host = Host::new();
+    host.write("etc/virt-guard/policy.d/web.toml", "x = 1\n");
+    let run = host.run("doctor --json");
+    assert!([1, 3].contains(&run.code), "{}", run.err);
+    let json: serde_json::Value = serde_json::from_str(&run.out).unwrap();
+    assert_eq!(json["in-order"], false);
+    let findings = json["findings"].as_array().unwrap();
+    let of = |check: &str| findings.iter().filter(|finding| finding["check"] == check).collect::<Vec<_>>();
+    assert!(of("policy")[0]["found"].as_str().unwrap().starts_with("/etc/virt-guard/policy.d/web.toml:1:1"));
+    assert_eq!(of("hook")[0]["level"], "error");
+    for finding in findings {
+        assert_eq!(finding["remedy"].is_null(), finding["level"] == "ok", "{finding}");
+    }
+    let text = host.run("doctor").out;
+    assert!(text.contains("error") && text.contains("→ virt-guard install"), "{text}");
 }

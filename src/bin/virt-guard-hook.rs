@@ -8,9 +8,15 @@ use std::process::ExitCode;
 
 use virt_guard::hook::{Call, Driver, Exit, Operation, run};
 
-const USAGE: &str = "usage: virt-guard-hook [--root DIR] qemu|network|daemon NAME OPERATION [SUB-OPERATION [EXTRA]]";
+const USAGE: &str = "usage: virt-guard-hook [--root DIR] qemu|network|daemon NAME OPERATION [SUB-OPERATION [EXTRA]]
+       virt-guard-hook --version";
+const VERSION: &str = concat!("virt-guard-hook ", env!("CARGO_PKG_VERSION"));
 
 fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq(["--version"]) {
+        println!("{VERSION}");
+        return ExitCode::SUCCESS;
+    }
     let Some(call) = call(std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);

@@ -61,24 +61,56 @@ pub fn running(root: &Path) -> anyhow::Result<Found> {
     })
 }
 
-/// In a thread, as a daemon that hangs would hold us for ever.
-#[cfg(feature = "libvirt")]
+/// The version of the libvirt of this machine, as it counts: 9000000 is 9.0.0.
+///
+/// # Errors
+/// It cannot be asked: why.
+pub fn libvirt_version() -> Result<u32, String> {
+    libvirt::version()
+}
+
 fn ask_libvirt() -> Result<Running, String> {
-    use crate::libvirt;
+    libvirt::running()
+}
+
+#[cfg(feature = "libvirt")]
+mod libvirt {
     use std::sync::mpsc::channel;
     use std::time::Duration;
+
+    use super::Running;
+    use crate::libvirt::{self, SYSTEM};
 
     /// How long libvirt may take; a busy one lists a thousand guests in less.
     const PATIENCE: Duration = Duration::from_secs(15);
 
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || sender.send(libvirt::running(libvirt::SYSTEM)));
-    receiver.recv_timeout(PATIENCE).map_err(|_| format!("no answer in {} seconds", PATIENCE.as_secs()))?
+    pub fn running() -> Result<Running, String> {
+        patiently(|| libvirt::running(SYSTEM))
+    }
+
+    pub fn version() -> Result<u32, String> {
+        patiently(|| libvirt::version(SYSTEM))
+    }
+
+    /// In a thread, as a daemon that hangs would hold us for ever.
+    fn patiently<T: Send + 'static>(ask: fn() -> Result<T, String>) -> Result<T, String> {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || sender.send(ask()));
+        receiver.recv_timeout(PATIENCE).map_err(|_| format!("no answer in {} seconds", PATIENCE.as_secs()))?
+    }
 }
 
 #[cfg(not(feature = "libvirt"))]
-fn ask_libvirt() -> Result<Running, String> {
-    Err("this program was built without it".to_owned())
+mod libvirt {
+    use super::Running;
+
+    pub fn running() -> Result<Running, String> {
+        Err("this program was built without it".to_owned())
+    }
+
+    pub fn version() -> Result<u32, String> {
+        running().map(|_| 0)
+    }
 }
 
 /// The guest that the operator calls `wanted`: by UUID or name.

@@ -8,6 +8,7 @@
 mod apply;
 mod check;
 mod daemon;
+mod doctor;
 mod events;
 mod exit;
 mod explain;
@@ -70,6 +71,7 @@ pub enum Command {
     Flows(flows::Flows),
     Services(services::Services),
     Daemon(daemon::Daemon),
+    Doctor(doctor::Doctor),
     Events(events::Events),
     Nwfilter(nwfilter::Nwfilter),
     Preserve(preserve::Preserve),
@@ -90,6 +92,7 @@ pub fn run(args: &Args) -> Exit {
         Command::Flows(command) => command.run(root),
         Command::Services(command) => command.run(root),
         Command::Daemon(command) => command.run(root),
+        Command::Doctor(command) => command.run(root),
         Command::Events(command) => command.run(root),
         Command::Nwfilter(command) => command.run(root),
         Command::Preserve(command) => command.run(root),

@@ -11,6 +11,7 @@ mod with_libvirt {
 
     use super::super::wanted::Told;
     use crate::libvirt::{News, Watch};
+    use crate::state::events::{LIBVIRT_ANSWERS, LIBVIRT_IS_SILENT};
 
     /// libvirt, watched by a thread of its own.
     pub struct Guests(Watch);
@@ -31,12 +32,12 @@ mod with_libvirt {
 
     fn told(news: News) -> Vec<Told> {
         match news {
-            News::Connected => vec![Told::Note("libvirt answers".to_owned())],
+            News::Connected => vec![Told::Note(LIBVIRT_ANSWERS.to_owned())],
             News::Running(running) => {
                 let problems = running.problems.into_iter().map(Told::Note);
                 problems.chain([Told::Running(running.domains)]).collect()
             }
-            News::Lost(reason) => vec![Told::Note(format!("libvirt does not answer: {reason}"))],
+            News::Lost(reason) => vec![Told::Note(format!("{LIBVIRT_IS_SILENT}: {reason}"))],
             News::Guest { uuid, event, domain } => {
                 vec![Told::Guest(uuid, domain.map(Box::new), event.to_string())]
             }

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::facts::{Domain, with_source};
-use crate::kernel::Deadline;
+use crate::kernel::{Deadline, ancestors};
 use crate::log::{Severity, log};
 use crate::reconcile::{Arrival, Error, Fallback, Host};
 
@@ -58,6 +58,7 @@ pub fn run(call: &Call) -> Exit {
     let deadline = Deadline::after(deadline(call));
     let xml = input::read(deadline);
     let mut host = Host::new(&call.root, deadline);
+    host.state().note_called(call.driver.name(), ancestors());
     let result = match call.driver {
         Driver::Qemu => qemu(call, &mut host, xml),
         Driver::Network | Driver::Daemon => refresh(call, &mut host),

@@ -17,6 +17,17 @@ pub enum Driver {
     Daemon,
 }
 
+impl Driver {
+    /// The name of its hook, in a word (libvirt's hooks page).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Network => "network",
+            Self::Daemon => "daemon",
+        }
+    }
+}
+
 impl FromStr for Driver {
     type Err = ValueError;
 

@@ -35,6 +35,15 @@ pub fn running(uri: &str) -> Result<Running, String> {
     running_on(&connect(uri)?)
 }
 
+/// The version of the libvirt at `uri`, as it counts: 9000000 is 9.0.0. May wait as long
+/// as libvirt does.
+///
+/// # Errors
+/// libvirt cannot be reached or does not answer: what it said.
+pub fn version(uri: &str) -> Result<u32, String> {
+    connect(uri)?.lib_version().map_err(said)
+}
+
 /// A connection that may look and not change.
 fn connect(uri: &str) -> Result<Connect, String> {
     // Its own handler would print every error, and ours is reported.

@@ -16,6 +16,10 @@ use super::State;
 use crate::kernel::{Author, Owner};
 use crate::net::{IfName, Protocol};
 
+/// How the daemon's notes begin that it is connected to libvirt, and that it is not.
+pub const LIBVIRT_ANSWERS: &str = "libvirt answers";
+/// See [`LIBVIRT_ANSWERS`].
+pub const LIBVIRT_IS_SILENT: &str = "libvirt does not answer";
 /// Beyond this a new file begins, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 

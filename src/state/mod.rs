@@ -19,6 +19,7 @@
 //! ├── nat.json                          all of them, as they were applied
 //! ├── concerned.json                    flows that are yet to be looked at
 //! ├── arriving/UUID                     guests that come with connections of their own
+//! ├── called/DRIVER                     when libvirt last ran the hook, and which process it was
 //! ├── authors                           process ids of programs that we ran
 //! ├── events.jsonl, events.1.jsonl      what the daemon saw and did
 //! └── virt-guard.prom                   its counters, for node_exporter
@@ -34,6 +35,7 @@
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
 
+mod called;
 mod concerned;
 mod ends;
 pub mod events;
@@ -61,6 +63,7 @@ use crate::model::GuestId;
 use crate::net::IfName;
 use crate::plan::{Base, PortPlan};
 
+pub use called::Called;
 pub use concerned::Concerned;
 pub use ends::{NatRecord, PortAddresses};
 pub use filters::MadeFilters;

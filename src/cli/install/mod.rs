@@ -31,7 +31,7 @@ const MARKER: &str = "# Shim of virt-guard;";
 const PACKAGED: &str = "/usr/sbin/virt-guard-hook";
 /// The name of our shim among others; they run in the order of their names.
 const NAME: &str = "50-virt-guard";
-const HOOKS: &str = "/etc/libvirt/hooks";
+pub(super) const HOOKS: &str = "/etc/libvirt/hooks";
 const RELOAD: &str = "libvirt looks for hooks when it starts or reloads: systemctl reload libvirtd, or virtqemud and \
                       virtnetworkd\n";
 
@@ -165,12 +165,12 @@ fn default_program(root: &Path) -> PathBuf {
 }
 
 /// The path below `root` that the operator knows as `path`.
-fn below(root: &Path, path: &Path) -> PathBuf {
+pub(super) fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// Where a driver's shim may stand: among others, or in the one classic place.
-fn places(hooks: &Path, driver: &str) -> [PathBuf; 2] {
+pub(super) fn places(hooks: &Path, driver: &str) -> [PathBuf; 2] {
     [hooks.join(format!("{driver}.d")).join(NAME), hooks.join(driver)]
 }
 
