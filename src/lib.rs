@@ -42,6 +42,10 @@
 //! - which of the host's own services guests reach: `reconcile::services`; who listens, and
 //!   whose that is: `kernel::sockets`; proof from a guest's place: `reconcile::services::probe`,
 //!   by a `kernel::station`
+//! - how a service is kept from guests: `pins::recipe`, one file for each service; how that is
+//!   carried out, proven and undone: `reconcile::services::pin`; what its files were:
+//!   `state::{pins, replaced}`
+//! - what is undone unless somebody confirms it: `state::pending`, `reconcile::pending`
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;

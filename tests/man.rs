@@ -144,6 +144,9 @@ The addresses that libvirt's networks reserve and lease, for filters that ask fo
 \fI/run/virt\-guard/\fR
 What is remembered of guests and of what was applied.
 .TP
+\fI/var/lib/virt\-guard/\fR
+What outlives a restart of the host: filters made in libvirt, floating IPs, pinned services and what their files were.
+.TP
 \fI/run/libvirt/qemu/*.xml\fR
 The guests that run, read where libvirt cannot be asked.
 .TP
@@ -339,7 +342,7 @@ fn leaves(program: &Command) -> Vec<(String, &Command)> {
         commands.map(|leaf| (format!("{} {}", of(command), of(leaf)), leaf)).collect()
     };
     let each = |command| if Command::has_subcommands(command) { below(command) } else { vec![(of(command), command)] };
-    program.get_subcommands().flat_map(each).collect()
+    program.get_subcommands().filter(|command| !command.is_hide_set()).flat_map(each).collect()
 }
 
 /// clap_mangen writes this before each section.

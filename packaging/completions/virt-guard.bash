@@ -25,6 +25,9 @@ _virt__guard() {
             virt__guard,daemon)
                 cmd="virt__guard__subcmd__daemon"
                 ;;
+            virt__guard,doctor)
+                cmd="virt__guard__subcmd__doctor"
+                ;;
             virt__guard,events)
                 cmd="virt__guard__subcmd__events"
                 ;;
@@ -60,6 +63,9 @@ _virt__guard() {
                 ;;
             virt__guard,uninstall)
                 cmd="virt__guard__subcmd__uninstall"
+                ;;
+            virt__guard,watch-pending)
+                cmd="virt__guard__subcmd__watch__subcmd__pending"
                 ;;
             virt__guard__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__floating__subcmd__associate"
@@ -112,6 +118,9 @@ _virt__guard() {
             virt__guard__subcmd__help,daemon)
                 cmd="virt__guard__subcmd__help__subcmd__daemon"
                 ;;
+            virt__guard__subcmd__help,doctor)
+                cmd="virt__guard__subcmd__help__subcmd__doctor"
+                ;;
             virt__guard__subcmd__help,events)
                 cmd="virt__guard__subcmd__help__subcmd__events"
                 ;;
@@ -147,6 +156,9 @@ _virt__guard() {
                 ;;
             virt__guard__subcmd__help,uninstall)
                 cmd="virt__guard__subcmd__help__subcmd__uninstall"
+                ;;
+            virt__guard__subcmd__help,watch-pending)
+                cmd="virt__guard__subcmd__help__subcmd__watch__subcmd__pending"
                 ;;
             virt__guard__subcmd__help__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__help__subcmd__floating__subcmd__associate"
@@ -199,8 +211,20 @@ _virt__guard() {
             virt__guard__subcmd__help__subcmd__services,audit)
                 cmd="virt__guard__subcmd__help__subcmd__services__subcmd__audit"
                 ;;
+            virt__guard__subcmd__help__subcmd__services,confirm)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__confirm"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,pin)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__pin"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,pins)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__pins"
+                ;;
             virt__guard__subcmd__help__subcmd__services,probe)
                 cmd="virt__guard__subcmd__help__subcmd__services__subcmd__probe"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,unpin)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__unpin"
                 ;;
             virt__guard__subcmd__nwfilter,check)
                 cmd="virt__guard__subcmd__nwfilter__subcmd__check"
@@ -283,20 +307,44 @@ _virt__guard() {
             virt__guard__subcmd__services,audit)
                 cmd="virt__guard__subcmd__services__subcmd__audit"
                 ;;
+            virt__guard__subcmd__services,confirm)
+                cmd="virt__guard__subcmd__services__subcmd__confirm"
+                ;;
             virt__guard__subcmd__services,help)
                 cmd="virt__guard__subcmd__services__subcmd__help"
+                ;;
+            virt__guard__subcmd__services,pin)
+                cmd="virt__guard__subcmd__services__subcmd__pin"
+                ;;
+            virt__guard__subcmd__services,pins)
+                cmd="virt__guard__subcmd__services__subcmd__pins"
                 ;;
             virt__guard__subcmd__services,probe)
                 cmd="virt__guard__subcmd__services__subcmd__probe"
                 ;;
+            virt__guard__subcmd__services,unpin)
+                cmd="virt__guard__subcmd__services__subcmd__unpin"
+                ;;
             virt__guard__subcmd__services__subcmd__help,audit)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__audit"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,confirm)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__confirm"
                 ;;
             virt__guard__subcmd__services__subcmd__help,help)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__help"
                 ;;
+            virt__guard__subcmd__services__subcmd__help,pin)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__pin"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,pins)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__pins"
+                ;;
             virt__guard__subcmd__services__subcmd__help,probe)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__probe"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,unpin)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__unpin"
                 ;;
             *)
                 ;;
@@ -305,7 +353,7 @@ _virt__guard() {
 
     case "${cmd}" in
         virt__guard)
-            opts="-h -V --root --help --version status check apply show explain floating flows services daemon events nwfilter preserve install uninstall help"
+            opts="-h -V --root --help --version status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,6 +417,24 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__doctor)
+            opts="-h --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -741,7 +807,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help)
-            opts="status check apply show explain floating flows services daemon events nwfilter preserve install uninstall help"
+            opts="status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -783,6 +849,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__daemon)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1133,7 +1213,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__services)
-            opts="audit probe"
+            opts="audit probe pin unpin pins confirm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1160,7 +1240,63 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__pins)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__unpin)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1203,6 +1339,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__uninstall)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__watch__subcmd__pending)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1715,7 +1865,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services)
-            opts="-h --json --root --help audit probe help"
+            opts="-h --json --root --help audit probe pin unpin pins confirm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1750,8 +1900,26 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__services__subcmd__confirm)
+            opts="-h --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__services__subcmd__help)
-            opts="audit probe help"
+            opts="audit probe pin unpin pins confirm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1765,6 +1933,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__audit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__confirm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1792,6 +1974,34 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__pins)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__probe)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1799,6 +2009,64 @@ _virt__guard() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__unpin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__pin)
+            opts="-h --all --to --dry-run --confirm-within --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__pins)
+            opts="-h --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1821,6 +2089,24 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__unpin)
+            opts="-h --all --force --dry-run --json --root --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1883,6 +2169,24 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__watch__subcmd__pending)
+            opts="-h --root --help pins"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -17,12 +17,14 @@ mod flows;
 mod guests;
 mod install;
 mod nwfilter;
+mod pending;
 mod preserve;
 mod report;
 mod services;
 mod show;
 mod status;
 mod table;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -77,6 +79,7 @@ pub enum Command {
     Preserve(preserve::Preserve),
     Install(install::Install),
     Uninstall(install::Uninstall),
+    WatchPending(watch::WatchPending),
 }
 
 /// Does what was typed, prints what there is to say.
@@ -98,6 +101,7 @@ pub fn run(args: &Args) -> Exit {
         Command::Preserve(command) => command.run(root),
         Command::Install(command) => command.run(root),
         Command::Uninstall(command) => command.run(root),
+        Command::WatchPending(command) => command.run(root),
     };
     match result {
         Ok(report) => report.deliver(),

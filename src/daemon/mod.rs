@@ -15,6 +15,7 @@
 //! work      one turn: close, compare, put back
 //! journal   events, the system's log; metrics   counters
 //! guests    what libvirt tells       filters   libvirt's own rules, put back by libvirt
+//! pins      services kept from guests, where that was left halfway or not confirmed
 //! service   readiness and watchdog, as systemd wants them
 //! ```
 
@@ -24,6 +25,7 @@ mod hear;
 mod journal;
 mod metrics;
 mod pace;
+mod pins;
 mod service;
 mod services;
 mod sources;

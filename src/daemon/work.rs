@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::journal::Journal;
 use super::pace::Pace;
+use super::pins::Pins;
 use super::services::Services;
 use super::wanted::{Attack, Wanted};
 use crate::facts::domain::Uuid;
@@ -32,6 +33,7 @@ pub struct Worker {
     pub(super) wanted: Wanted,
     pace: Pace,
     pub(super) journal: Journal,
+    pins: Pins,
     pub(super) services: Services,
     pub(super) settings: DaemonPolicy,
     /// When everything is compared although nobody told of a change.
@@ -73,6 +75,7 @@ impl Worker {
             wanted: Wanted::default(),
             pace: Pace::new(now),
             journal: Journal::new(root),
+            pins: Pins::default(),
             services: Services::new(now),
             settings: DaemonPolicy::default(),
             next_check: now,
@@ -201,6 +204,7 @@ impl Worker {
     /// Compares everything and puts back what differs.
     fn look(&mut self, now: Instant) {
         self.has_run_programs = true;
+        self.pins.tend(&self.root);
         let told = self.wanted.attack.take();
         let attack = self.unmended.take().or(told);
         self.wanted.look = None;

@@ -5,6 +5,7 @@
 //! itself. Nothing here decides what ought to be there.
 
 mod addresses;
+mod clock;
 mod conntrack;
 mod files;
 pub mod inspect;
@@ -18,6 +19,7 @@ mod processes;
 mod programs;
 mod readback;
 pub mod saved;
+mod session;
 mod sockets;
 mod station;
 mod support;
@@ -25,6 +27,7 @@ mod support;
 pub use addresses::{
     Addresses, HostAddress, announce, enable_forwarding, forwarding, put_address, routes_loopback, take_address,
 };
+pub use clock::Moment;
 pub use conntrack::{Conntrack, End};
 pub use files::{Concern, FileNews, FileWatch};
 pub use instance::{Needs, read_instances};
@@ -35,6 +38,7 @@ pub use notices::{Author, LinkWatch, RuleChange, RuleWatch};
 pub use processes::{Process, ancestors, process_began, processes};
 pub use programs::{Command, Deadline, Programs, RunError, Runner};
 pub use readback::{apply, apply_unseen, read_all, read_chains};
+pub use session::{Session, ssh_session};
 pub use sockets::{Intake, Listener, Owner, holder, intakes, owners};
 pub use station::{Call, Fate, Station, leads_by};
 pub use support::{

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, getppid};
+use nix::unistd::{Pid, getppid, setsid};
 
 /// Where Debian and Fedora keep the programs; libvirt's own environment may lack
 /// the sbin directories.
@@ -120,6 +120,15 @@ pub trait Runner {
     fn run_until_silent(&mut self, command: &Command, deadline: Deadline) -> Result<(), RunError> {
         self.run(command, deadline).map(drop)
     }
+
+    /// Starts the command in a session of its own, where it goes on however the caller
+    /// and its terminal end; nobody hears what it says.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    fn start_apart(&mut self, command: &Command) -> Result<(), RunError> {
+        self.run(command, Deadline::after(Duration::from_secs(10))).map(drop)
+    }
 }
 
 /// How long the list of process ids may become before it starts anew; each is
@@ -165,6 +174,15 @@ impl Runner for Programs {
             return Ok(());
         }
         ended(command, &mut child, complaint)
+    }
+
+    fn start_apart(&mut self, command: &Command) -> Result<(), RunError> {
+        let mut process = bare(command);
+        process.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        // SAFETY: setsid(2) is safe between fork and exec; nothing is allocated.
+        unsafe { process.pre_exec(|| Ok(setsid().map(drop)?)) };
+        let started = process.spawn();
+        started.map(drop).map_err(|source| RunError::Start { program: command.program.clone(), source })
     }
 }
 
@@ -214,19 +232,19 @@ fn ended(command: &Command, child: &mut Child, complaint: String) -> Result<(), 
 
 fn spawn(command: &Command) -> Result<Child, RunError> {
     let failed = |source| RunError::Start { program: command.program.clone(), source };
-    let mut process = std::process::Command::new(OsStr::new(&command.program));
-    process
-        .args(&command.arguments)
-        .env_clear()
-        .env("PATH", PATH)
-        .env("LC_ALL", "C")
-        .stdin(input(&command.input).map_err(failed)?)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    let mut process = bare(command);
+    process.stdin(input(&command.input).map_err(failed)?).stdout(Stdio::piped()).stderr(Stdio::piped());
     let parent = nix::unistd::getpid();
     // SAFETY: prctl(2) and getppid(2) are safe between fork and exec; nothing is allocated.
     unsafe { process.pre_exec(move || die_with(parent)) };
     process.spawn().map_err(failed)
+}
+
+/// With nothing of our own environment.
+fn bare(command: &Command) -> std::process::Command {
+    let mut process = std::process::Command::new(OsStr::new(&command.program));
+    process.args(&command.arguments).env_clear().env("PATH", PATH).env("LC_ALL", "C");
+    process
 }
 
 /// The input as a file in memory, whole before the program starts. A pipe would
@@ -274,6 +292,20 @@ mod tests {
         let input = "line\n".repeat(200_000);
         let command = Command::new("cat", []).with_input(input.clone());
         assert_eq!(Programs::default().run(&command, soon()).unwrap(), input);
+    }
+
+    #[test]
+    fn what_is_started_apart_has_a_session_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("session");
+        let words = format!("ps -o sid= -p $$ > {0}.new && mv {0}.new {0}", path.display());
+        Programs::default().start_apart(&Command::new("sh", ["-c", &words])).unwrap();
+        let end = Instant::now() + Duration::from_secs(10);
+        while !path.exists() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let session: i32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
+        assert_ne!(session, nix::unistd::getsid(None).unwrap().as_raw());
     }
 
     #[test]

@@ -4,14 +4,43 @@
 //! these files are to be, how the service checks them itself, and what makes it obey.
 //! Nothing here reads or changes the host.
 
+mod address;
+mod dnsmasq;
+mod draft;
+mod libvirt;
+mod memcached;
+mod mysql;
+mod name;
+mod nfs;
+mod openstack;
+mod options;
+mod places;
+mod postgresql;
+mod rabbitmq;
+mod recipe;
+mod redis;
+mod rpcbind;
+mod settings;
+mod socket;
+mod sshd;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unit;
+mod wall;
+
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::net::IfName;
+
+pub use name::Name;
+pub use recipe::recipe;
 
 /// Where a service is to listen from now on, and whom it is kept from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +86,11 @@ pub struct Check {
 }
 
 /// What makes a service obey its files; systemd itself reads its own anew first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// A unit that is not active stays so: a recipe names every unit that it wrote for,
+/// also such as nobody uses on this host, and to start them would open what was shut.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// The unit is restarted.
     Restart(String),

@@ -16,6 +16,7 @@ mod fragments;
 mod guest;
 mod heal;
 mod nat;
+mod pending;
 mod port;
 mod query;
 mod services;
@@ -36,6 +37,7 @@ use crate::kernel::{
     read_all,
 };
 use crate::net::Family;
+use crate::pins::PinError;
 use crate::plan::PlanError;
 use crate::state::{Concerned, FloatingRecords, State};
 
@@ -47,9 +49,11 @@ pub use flows::{FlowView, Judgement, Revocation, Selection};
 pub use foreign::{Kept, Loss, Lost};
 pub use guest::Fallback;
 pub use heal::Healed;
+pub use pending::WATCH;
 pub use services::{
-    Attempt, Bound, Danger, Exposure, Exposures, Finding, Near, ProbeOutcome, ProbeRequest, Probed, Progress, Service,
-    ServiceWatch, Services, Stand, Walls,
+    Attempt, Bound, Changed, Confirmation, Danger, Exposure, Exposures, FileChange, Finding, Near, PINS, PinPlan,
+    PinTo, Pinnable, Pinned, ProbeOutcome, ProbeRequest, Probed, Progress, Service, ServiceWatch, Services, Stand,
+    Unpinned, Walls,
 };
 pub use verify::Drift;
 
@@ -90,6 +94,12 @@ pub enum Error {
     /// What was applied is not what stands.
     #[error("the kernel does not hold what was applied: {0}")]
     NotApplied(String),
+    /// A service cannot be pinned as it was asked for.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// A service was not pinned, or not given back.
+    #[error("{0}")]
+    NotPinned(String),
     /// An interface that has to be guarded cannot be.
     #[error("{0}")]
     Unguardable(String),
@@ -98,6 +108,9 @@ pub enum Error {
 impl Error {
     /// Whether the operator's files or words are at fault, not the machine.
     pub fn is_configuration(&self) -> bool {
+        if let Self::Pin(error) = self {
+            return !matches!(error, PinError::Io { .. });
+        }
         matches!(self, Self::Policy(_) | Self::Resolve(_) | Self::Plan(_) | Self::Engine(_) | Self::Unguardable(_))
     }
 

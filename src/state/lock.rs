@@ -23,8 +23,13 @@ impl State {
     /// # Errors
     /// The directory or file cannot be made, or others hold it past the deadline.
     pub fn lock(&self, deadline: Deadline) -> io::Result<Lock> {
+        self.lock_file("lock", deadline)
+    }
+
+    /// Waits for the lock that a file of this name is.
+    pub(super) fn lock_file(&self, name: &str, deadline: Deadline) -> io::Result<Lock> {
         fs::create_dir_all(&self.dir)?;
-        let path = self.dir.join("lock");
+        let path = self.dir.join(name);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
         // A thread waits, so that nobody asks again and again: fifty guests that
         // start at once would be busy with that alone. If it gets the lock too

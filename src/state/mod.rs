@@ -30,7 +30,9 @@
 //! Below `/var/lib/virt-guard` is what must outlive a reboot, as libvirt's filters
 //! do: `nwfilter.json`, the filters that were made in libvirt (`filters`), and
 //! `floating.json` and `addresses.json`, the floating IPs associated by command and
-//! the addresses put on interfaces (`floating`).
+//! the addresses put on interfaces (`floating`), and `pending/NAME.json`, changes that
+//! are undone unless somebody confirms them (`pending`), and `pins/NAME/`, services kept
+//! from guests with what their files were before (`pins`, `replaced`).
 //!
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
@@ -44,12 +46,15 @@ mod floating;
 mod fragments;
 mod lock;
 mod members;
+mod pending;
+mod pins;
 mod preserved;
 mod probes;
+mod replaced;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -70,7 +75,10 @@ pub use filters::MadeFilters;
 pub use floating::{Association, FloatingRecords, PutAddress};
 pub use fragments::FragmentRecord;
 pub use lock::Lock;
+pub use pending::Pending;
+pub use pins::{PinPhase, PinRecord};
 pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
+pub use replaced::{Copies, Found, Replaced};
 
 /// The lines of each chain as the kernel listed them right after they were applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -301,13 +309,27 @@ fn unless_absent(result: io::Result<()>) -> io::Result<()> {
 
 /// Beside the file, then in its place: a reader sees the old or the new.
 fn write<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let (_, beside) = write_beside(path, value)?;
+    fs::rename(&beside, path)
+}
+
+/// The same, on the disk before it returns: it is there whatever becomes of the machine.
+fn write_durably<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
+    let (file, beside) = write_beside(path, value)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+}
+
+fn write_beside<T: Serialize>(path: &Path, value: &T) -> io::Result<(File, PathBuf)> {
     let text = serde_json::to_vec(value)?;
     if let Some(dir) = path.parent() {
         fs::create_dir_all(dir)?;
     }
     let beside = path.with_extension("new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
+    let mut file = File::create(&beside)?;
+    file.write_all(&text)?;
+    Ok((file, beside))
 }
 
 fn names(dir: &Path) -> io::Result<Vec<String>> {

@@ -18,7 +18,7 @@ OPTIONS = [
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--no-first-run",
-    "--window-size=1400,1000",
+    "--window-size=2000,1200",
     "--hide-scrollbars",
 ]
 

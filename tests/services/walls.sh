@@ -11,12 +11,19 @@ audit() {
     exit_is "$1" "$bin/virt-guard" services audit --json >/run/audit && "$here/told" "$2" </run/audit
 }
 
+# probe CODE open|shut WALLS [OPTION]...: exits with CODE and has found what `proven` says.
+probe() {
+    exit_is "$1" "$bin/virt-guard" services probe --json "${@:4}" >/run/probe && "$here/proven" "$2" "$3" </run/probe
+}
+
 # With nothing of ours in the kernel: else what follows would prove nothing.
 without_walls() {
     say "without virt-guard"
     step "a guest reaches every service at every address" guest_finds open "${everywhere[@]}" -- "${services[@]}"
     step "it gets addresses" leases
     step "the audit lists each with its unit; the operator's as exposed" audit 1 exposed
+    step "the probe reaches what the guest does" probe 1 open none --html "$pages/open.html"
+    cp /run/probe "$pages/open.json"
 }
 
 # with_walls ENGINE
@@ -30,5 +37,8 @@ with_walls() {
     step "it gets addresses" leases
     step "the operator reaches everything" operator_finds open "${of_management[@]}" -- "${services[@]}"
     step "the audit says the same" audit 0 filtered
+    step "the probe proves it" probe 0 shut standing --html "$pages/$1.html"
+    cp /run/probe "$pages/$1.json"
+    step "without its own walls the probe reaches everything" probe 1 open aside --without-walls
     step "the guest is gone" release_the_guest
 }

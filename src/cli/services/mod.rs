@@ -1,7 +1,9 @@
-//! `virt-guard services`: which of the host's own services guests can reach.
+//! `virt-guard services`: which of the host's own services guests can reach, and what is
+//! done about it.
 
 mod audit;
 mod owner;
+mod pin;
 mod probe;
 mod view;
 
@@ -11,7 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::Report;
 
-/// Show which of the host's own services guests can reach.
+/// Show which of the host's own services guests can reach, and keep them from guests.
 #[derive(Debug, Args)]
 pub struct Services {
     #[command(subcommand)]
@@ -26,6 +28,10 @@ pub struct Services {
 enum Action {
     Audit(audit::Audit),
     Probe(probe::Probe),
+    Pin(pin::Pin),
+    Unpin(pin::Unpin),
+    Pins(pin::Pins),
+    Confirm(pin::Confirm),
 }
 
 /// How the answer is written.
@@ -41,6 +47,10 @@ impl Services {
         match &self.action {
             Action::Audit(command) => command.run(root, format),
             Action::Probe(command) => command.run(root, format),
+            Action::Pin(command) => command.run(root, format),
+            Action::Unpin(command) => command.run(root, format),
+            Action::Pins(_) => pin::Pins::run(root, format),
+            Action::Confirm(_) => pin::Confirm::run(root, format),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! kernel. Out: each listener with what becomes of a guest's first packet to it.
 //! Changes nothing.
 
+mod pin;
 mod probe;
 mod reach;
 mod watch;
@@ -20,6 +21,7 @@ use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
 
 use super::{Error, Host};
+pub use pin::{Changed, Confirmation, FileChange, PINS, PinPlan, PinTo, Pinnable, Pinned, Unpinned};
 pub use probe::{Attempt, Finding, Outcome as ProbeOutcome, ProbeRequest, Probed, Progress, Stand, Walls};
 use reach::{Bridge, reached};
 

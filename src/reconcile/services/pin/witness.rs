@@ -1,0 +1,115 @@
+//! Whether a pinned service still listens, and whether guests reach it: what is seen,
+//! not what is written in files.
+//!
+//! In: the units of a pin. Out: their sockets, and the addresses at which one of them
+//! answers a guest. A service that nobody runs has none, and nothing is proven of it.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use super::systemd;
+use crate::kernel::{Deadline, Listener, Netlink, owners};
+use crate::net::Protocol;
+use crate::pins::Activation;
+use crate::reconcile::{Error, Host, ProbeRequest, Walls};
+
+/// How long a service may take until it listens again.
+const START: Duration = Duration::from_secs(20);
+/// How often it is looked whether it does.
+const LOOK: Duration = Duration::from_millis(200);
+/// The process that holds the sockets of socket units.
+const INIT: u32 = 1;
+/// Sockets that the kernel itself listens at for a unit: they have no process
+/// (nfsd(7); the port is IANA's).
+const OF_KERNEL: [(&str, u16); 1] = [("nfs-server.service", 2049)];
+
+/// Who says whether a pin holds.
+pub(super) trait Witness {
+    /// The sockets of the units as they are now.
+    fn listening(&mut self, host: &mut Host, activations: &[Activation]) -> Result<Vec<Listener>, Error>;
+
+    /// Where guests get to one of these sockets with the walls around them aside.
+    fn reached(&mut self, host: &mut Host, listeners: Vec<Listener>) -> Result<Vec<String>, Error>;
+}
+
+/// The kernel, and a port at each of the bridges.
+pub(super) struct Probe;
+
+impl Witness for Probe {
+    fn listening(&mut self, host: &mut Host, activations: &[Activation]) -> Result<Vec<Listener>, Error> {
+        host.listening(activations)
+    }
+
+    fn reached(&mut self, host: &mut Host, listeners: Vec<Listener>) -> Result<Vec<String>, Error> {
+        let request = ProbeRequest { bridges: Vec::new(), walls: Walls::Aside, only: listeners };
+        let probed = host.probe(&request)?;
+        let reached = probed.attempts.iter().filter(|attempt| attempt.outcome.reaches());
+        let told = reached.map(|attempt| {
+            let Listener { protocol, port, .. } = attempt.listener;
+            format!("{protocol}/{port} by {} from {} ({})", attempt.address, attempt.bridge, attempt.outcome.word())
+        });
+        Ok(told.collect())
+    }
+}
+
+impl Host {
+    /// The sockets that the units of a pin listen at.
+    ///
+    /// # Errors
+    /// The kernel or systemd does not tell.
+    pub(super) fn listening(&mut self, activations: &[Activation]) -> Result<Vec<Listener>, Error> {
+        let units = systemd::units(activations);
+        let listeners = Netlink.listeners().map_err(Error::io("the sockets of this host cannot be listed"))?;
+        let inodes: BTreeSet<_> = listeners.iter().map(|listener| listener.inode).collect();
+        let owners = owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))?;
+        let sockets: Vec<_> = units.iter().copied().filter(|unit| unit.ends_with(".socket")).collect();
+        let mut of_sockets = BTreeSet::new();
+        if !sockets.is_empty() {
+            let told = systemd::ports(self.runner.as_mut(), &sockets, self.deadline)?;
+            of_sockets.extend(told.into_iter().map(|(_, port)| port));
+        }
+        let is_theirs = |listener: &Listener| match owners.get(&listener.inode) {
+            None => is_kernels(listener, &units),
+            Some(owners) => owners.iter().any(|owner| {
+                let of_socket = owner.pid == INIT && of_sockets.contains(&(listener.protocol, listener.port));
+                of_socket || owner.unit.as_deref().is_some_and(|unit| units.contains(&unit))
+            }),
+        };
+        Ok(listeners.into_iter().filter(is_theirs).collect())
+    }
+}
+
+fn is_kernels(listener: &Listener, units: &[&str]) -> bool {
+    OF_KERNEL.iter().any(|(unit, port)| units.contains(unit) && listener.port == *port)
+}
+
+/// Waits until all ports that were listened at are so again; the sockets then.
+///
+/// # Errors
+/// One is not in time.
+pub(super) fn listens_again(
+    host: &mut Host,
+    witness: &mut dyn Witness,
+    (activations, before): (&[Activation], &[Listener]),
+) -> Result<Vec<Listener>, Error> {
+    let patience = Deadline::after(START);
+    loop {
+        let after = witness.listening(host, activations)?;
+        let missing = ports(before).difference(&ports(&after)).next().copied();
+        match missing {
+            None => return Ok(after),
+            Some((protocol, port)) if patience.has_passed() => {
+                let what = format!("{protocol}/{port} is not listened at any more");
+                return Err(Error::NotPinned(what));
+            }
+            Some(_) => thread::sleep(LOOK),
+        }
+    }
+}
+
+/// Ports that a socket chose by itself may be others after a restart.
+fn ports(listeners: &[Listener]) -> BTreeSet<(Protocol, u16)> {
+    let chosen = |port: u16| port >= 32768;
+    listeners.iter().filter(|at| !chosen(at.port)).map(|at| (at.protocol, at.port)).collect()
+}
