@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -47,7 +48,20 @@ impl Tree {
 
     fn release(&self, words: &str) -> Output {
         let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/release"));
-        script.args(words.split(' ')).env("RELEASE_TREE", self.0.path()).output().unwrap()
+        let path = format!("{}:{}", self.0.path().join(".git/bin").display(), std::env::var("PATH").unwrap());
+        script.args(words.split(' ')).env("RELEASE_TREE", self.0.path()).env("PATH", path);
+        for role in ["AUTHOR", "COMMITTER"] {
+            script.env(format!("GIT_{role}_NAME"), "x").env(format!("GIT_{role}_EMAIL"), "x@example.org");
+        }
+        script.output().unwrap()
+    }
+
+    /// A program of this name for the release, where git does not look.
+    fn program(&self, name: &str, does: &str) {
+        let path = self.0.path().join(".git/bin").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{does}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// It is refused for this reason, and nothing is changed.
@@ -78,6 +92,41 @@ fn a_release_sets_version_and_day_wherever_they_stand() {
         let title = text.lines().find(|line| line.starts_with(".TH ")).unwrap();
         assert!(title.ends_with(" \"virt-guard 9.8.7\" virt-guard"), "{title}");
     }
+}
+
+#[test]
+fn a_release_is_a_tag_packages_the_source_and_their_checksums() {
+    let tree = Tree::new();
+    // The packages' own tests build them; here they are files.
+    tree.program("cargo", "exit 0");
+    let packages = "target/packages/virt-guard_9.8.7-1_amd64.deb target/packages/virt-guard-9.8.7-1.x86_64.rpm";
+    tree.program("make", &format!("mkdir -p target/packages; touch {packages}"));
+    let output = tree.release("9.8.7");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let sums = tree.read("target/release-9.8.7/SHA256SUMS");
+    for file in
+        ["CHANGES.md", "virt-guard-9.8.7.tar.gz", "virt-guard_9.8.7-1_amd64.deb", "virt-guard-9.8.7-1.x86_64.rpm"]
+    {
+        assert!(sums.lines().any(|line| line.ends_with(&format!("  {file}"))), "{file}: {sums}");
+    }
+    let changes = tree.read("target/release-9.8.7/CHANGES.md");
+    assert!(changes.starts_with("## 9.8.7 - 2") && changes.ends_with("### Added\n- A word.\n"), "{changes}");
+    tree.git("rev-parse -q --verify v9.8.7^{commit}");
+}
+
+#[test]
+fn pages_that_are_not_the_programs_stop_a_release() {
+    let tree = Tree::new();
+    tree.program("cargo", "exit 1");
+    assert_eq!(tree.release("9.8.7").status.code(), Some(3));
+    assert!(
+        !Command::new("git")
+            .current_dir(tree.0.path())
+            .args(["rev-parse", "-q", "--verify", "v9.8.7"])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[test]
