@@ -182,7 +182,7 @@ impl State {
     const fn tint(self) -> Tint {
         match self {
             Self::Exposed => Tint::Bad,
-            Self::Allowed => Tint::Good,
+            Self::Allowed | Self::Pinned => Tint::Good,
             Self::Filtered => Tint::Doubtful,
             Self::Local => Tint::Faint,
         }
