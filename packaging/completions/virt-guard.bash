@@ -25,6 +25,9 @@ _virt__guard() {
             virt__guard,daemon)
                 cmd="virt__guard__subcmd__daemon"
                 ;;
+            virt__guard,doctor)
+                cmd="virt__guard__subcmd__doctor"
+                ;;
             virt__guard,events)
                 cmd="virt__guard__subcmd__events"
                 ;;
@@ -60,6 +63,9 @@ _virt__guard() {
                 ;;
             virt__guard,uninstall)
                 cmd="virt__guard__subcmd__uninstall"
+                ;;
+            virt__guard,watch-pending)
+                cmd="virt__guard__subcmd__watch__subcmd__pending"
                 ;;
             virt__guard__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__floating__subcmd__associate"
@@ -112,6 +118,9 @@ _virt__guard() {
             virt__guard__subcmd__help,daemon)
                 cmd="virt__guard__subcmd__help__subcmd__daemon"
                 ;;
+            virt__guard__subcmd__help,doctor)
+                cmd="virt__guard__subcmd__help__subcmd__doctor"
+                ;;
             virt__guard__subcmd__help,events)
                 cmd="virt__guard__subcmd__help__subcmd__events"
                 ;;
@@ -147,6 +156,9 @@ _virt__guard() {
                 ;;
             virt__guard__subcmd__help,uninstall)
                 cmd="virt__guard__subcmd__help__subcmd__uninstall"
+                ;;
+            virt__guard__subcmd__help,watch-pending)
+                cmd="virt__guard__subcmd__help__subcmd__watch__subcmd__pending"
                 ;;
             virt__guard__subcmd__help__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__help__subcmd__floating__subcmd__associate"
@@ -199,8 +211,20 @@ _virt__guard() {
             virt__guard__subcmd__help__subcmd__services,audit)
                 cmd="virt__guard__subcmd__help__subcmd__services__subcmd__audit"
                 ;;
+            virt__guard__subcmd__help__subcmd__services,confirm)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__confirm"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,pin)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__pin"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,pins)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__pins"
+                ;;
             virt__guard__subcmd__help__subcmd__services,probe)
                 cmd="virt__guard__subcmd__help__subcmd__services__subcmd__probe"
+                ;;
+            virt__guard__subcmd__help__subcmd__services,unpin)
+                cmd="virt__guard__subcmd__help__subcmd__services__subcmd__unpin"
                 ;;
             virt__guard__subcmd__nwfilter,check)
                 cmd="virt__guard__subcmd__nwfilter__subcmd__check"
@@ -283,20 +307,44 @@ _virt__guard() {
             virt__guard__subcmd__services,audit)
                 cmd="virt__guard__subcmd__services__subcmd__audit"
                 ;;
+            virt__guard__subcmd__services,confirm)
+                cmd="virt__guard__subcmd__services__subcmd__confirm"
+                ;;
             virt__guard__subcmd__services,help)
                 cmd="virt__guard__subcmd__services__subcmd__help"
+                ;;
+            virt__guard__subcmd__services,pin)
+                cmd="virt__guard__subcmd__services__subcmd__pin"
+                ;;
+            virt__guard__subcmd__services,pins)
+                cmd="virt__guard__subcmd__services__subcmd__pins"
                 ;;
             virt__guard__subcmd__services,probe)
                 cmd="virt__guard__subcmd__services__subcmd__probe"
                 ;;
+            virt__guard__subcmd__services,unpin)
+                cmd="virt__guard__subcmd__services__subcmd__unpin"
+                ;;
             virt__guard__subcmd__services__subcmd__help,audit)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__audit"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,confirm)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__confirm"
                 ;;
             virt__guard__subcmd__services__subcmd__help,help)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__help"
                 ;;
+            virt__guard__subcmd__services__subcmd__help,pin)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__pin"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,pins)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__pins"
+                ;;
             virt__guard__subcmd__services__subcmd__help,probe)
                 cmd="virt__guard__subcmd__services__subcmd__help__subcmd__probe"
+                ;;
+            virt__guard__subcmd__services__subcmd__help,unpin)
+                cmd="virt__guard__subcmd__services__subcmd__help__subcmd__unpin"
                 ;;
             *)
                 ;;
@@ -305,7 +353,7 @@ _virt__guard() {
 
     case "${cmd}" in
         virt__guard)
-            opts="-h -V --root --help --version status check apply show explain floating flows services daemon events nwfilter preserve install uninstall help"
+            opts="-h -V --root --color --help --version status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -313,6 +361,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -323,14 +375,22 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__apply)
-            opts="-h --early --dry-run --json --root --help"
+            opts="-h --early --dry-run --confirm-within --confirm --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -341,7 +401,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__check)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -349,6 +409,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -359,7 +423,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__daemon)
-            opts="-h --connect --root --help"
+            opts="-h --connect --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -373,6 +437,32 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__doctor)
+            opts="-h --json --root --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -381,7 +471,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__events)
-            opts="-f -n -h --follow --lines --json --root --help"
+            opts="-f -n -h --follow --lines --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -399,6 +489,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -407,7 +501,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__explain)
-            opts="-h --guest --domain-xml --interface --direction --from --to --protocol --port --source-port --icmp-type --state --reply --mac --json --root --help"
+            opts="-h --guest --domain-xml --interface --direction --from --to --protocol --port --source-port --icmp-type --state --reply --mac --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -465,6 +559,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -473,7 +571,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating)
-            opts="-h --json --root --help list associate disassociate help"
+            opts="-h --json --root --color --help list associate disassociate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -481,6 +579,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -491,7 +593,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating__subcmd__associate)
-            opts="-h --fixed --interface --dry-run --json --root --help"
+            opts="-h --fixed --interface --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -509,6 +611,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -517,7 +623,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating__subcmd__disassociate)
-            opts="-h --dry-run --json --root --help"
+            opts="-h --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -525,6 +631,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -605,7 +715,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -613,6 +723,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -623,7 +737,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__flows)
-            opts="-h --json --root --help list kill help"
+            opts="-h --json --root --color --help list kill help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -631,6 +745,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -697,7 +815,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__flows__subcmd__kill)
-            opts="-h --floating --tuple --dry-run --json --root --help"
+            opts="-h --floating --tuple --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -715,6 +833,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -723,7 +845,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__flows__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -731,6 +853,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -741,7 +867,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help)
-            opts="status check apply show explain floating flows services daemon events nwfilter preserve install uninstall help"
+            opts="status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -783,6 +909,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__daemon)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1133,7 +1273,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__services)
-            opts="audit probe"
+            opts="audit probe pin unpin pins confirm"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1160,7 +1300,63 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__confirm)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__pins)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__help__subcmd__services__subcmd__unpin)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1216,8 +1412,22 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__help__subcmd__watch__subcmd__pending)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__install)
-            opts="-h --hooks-dir --hook-program --classic --chain --dry-run --root --help"
+            opts="-h --hooks-dir --hook-program --classic --chain --dry-run --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1235,6 +1445,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1243,7 +1457,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter)
-            opts="-h --root --help check show list diff sync verify rebuild help"
+            opts="-h --root --color --help check show list diff sync verify rebuild help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1251,6 +1465,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1261,7 +1479,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__check)
-            opts="-h --param --mac --engine --json --root --help"
+            opts="-h --param --mac --engine --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1283,6 +1501,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1291,7 +1513,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__diff)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1299,6 +1521,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1435,7 +1661,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1443,6 +1669,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1453,7 +1683,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__rebuild)
-            opts="-h --all --dry-run --json --root --help"
+            opts="-h --all --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1461,6 +1691,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1471,7 +1705,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__show)
-            opts="-h --param --mac --port --engine --json --root --help"
+            opts="-h --param --mac --port --engine --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1497,6 +1731,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1505,7 +1743,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__sync)
-            opts="-h --dry-run --json --root --help"
+            opts="-h --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1513,6 +1751,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1523,7 +1765,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__verify)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1531,6 +1773,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1541,7 +1787,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve)
-            opts="-h --json --root --help list diff restore forget help"
+            opts="-h --json --root --color --help list diff restore forget help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1549,6 +1795,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1559,7 +1809,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__diff)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1567,6 +1817,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1577,7 +1831,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__forget)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1585,6 +1839,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1679,7 +1937,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1687,6 +1945,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1697,7 +1959,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__restore)
-            opts="-h --dry-run --json --root --help"
+            opts="-h --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1705,6 +1967,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1715,7 +1981,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services)
-            opts="-h --json --root --help audit probe help"
+            opts="-h --json --root --color --help audit probe pin unpin pins confirm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1723,6 +1989,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1733,7 +2003,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__audit)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1741,6 +2011,32 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__confirm)
+            opts="-h --json --root --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1751,7 +2047,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__help)
-            opts="audit probe help"
+            opts="audit probe pin unpin pins confirm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1765,6 +2061,20 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__audit)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__confirm)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1792,6 +2102,34 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__pins)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__probe)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1806,8 +2144,74 @@ _virt__guard() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        virt__subcmd__guard__subcmd__services__subcmd__help__subcmd__unpin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__pin)
+            opts="-h --all --to --dry-run --confirm-within --json --root --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__pins)
+            opts="-h --json --root --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         virt__subcmd__guard__subcmd__services__subcmd__probe)
-            opts="-h --bridge --html --without-walls --json --root --help"
+            opts="-h --bridge --html --without-walls --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1825,6 +2229,32 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__services__subcmd__unpin)
+            opts="-h --all --force --dry-run --json --root --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1833,7 +2263,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__show)
-            opts="-h --engine --json --root --help"
+            opts="-h --engine --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1847,6 +2277,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1855,7 +2289,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__status)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1863,6 +2297,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1873,7 +2311,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__uninstall)
-            opts="-h --hooks-dir --classic --dry-run --root --help"
+            opts="-h --hooks-dir --classic --dry-run --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1885,6 +2323,32 @@ _virt__guard() {
                     ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        virt__subcmd__guard__subcmd__watch__subcmd__pending)
+            opts="-h --root --color --help pins policy"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -10,10 +10,10 @@ pub(super) const FOLDERS: (u32, u32) = (6, 5);
 
 pub(super) fn check(checkup: &mut Checkup) -> Vec<Finding> {
     let running = count(checkup.guests.running.domains.len(), "guest");
-    let mut findings: Vec<_> = checkup.guests.running.problems.iter().map(unreadable).collect();
+    let mut findings: Vec<_> = checkup.guests.running.problems.iter().map(|problem| unreadable(problem)).collect();
     findings.push(match &checkup.guests.source {
         Source::Libvirt => {
-            let version = libvirt_version().map_or_else(|why| format!("({why})"), |version| shown(version));
+            let version = libvirt_version().map_or_else(|why| format!("({why})"), shown);
             Finding::ok(format!("libvirt {version} answers; {running} running"))
         }
         Source::OtherTree => Finding::ok(format!("not asked about another tree; {running} running there")),
@@ -25,8 +25,8 @@ pub(super) fn check(checkup: &mut Checkup) -> Vec<Finding> {
     findings
 }
 
-fn unreadable(problem: &String) -> Finding {
-    Finding::error(problem.clone(), "virsh dumpxml shows the guest's XML; it is not guarded while it cannot be read")
+fn unreadable(problem: &str) -> Finding {
+    Finding::error(problem, "virsh dumpxml shows the guest's XML; it is not guarded while it cannot be read")
 }
 
 /// The version as its parts: 9000000 is 9.0.0 (virConnectGetLibVersion).
