@@ -14,7 +14,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -75,13 +75,29 @@ const RUNS: &[(&str, &[&str])] = &[
     ("services unpin", &["--all"]),
     ("services pin", &["--all", "--dry-run"]),
     ("events", &[]),
-    ("nwfilter check", &[]),
-    ("nwfilter show", &["web1"]),
+    ("nwfilter check", &["ROOT/etc/virt-guard/nwfilter/f.xml"]),
+    ("nwfilter show", &["f"]),
+    ("preserve restore", &[]),
     ("preserve list", &[]),
     ("preserve diff", &[]),
     ("preserve restore", &["--dry-run"]),
     ("preserve restore", &[]),
     ("preserve forget", &[]),
+];
+/// What has to be among the answers, or nothing would be held against its description.
+const SEEN: [(&str, &str); 12] = [
+    ("apply", "steps[].input"),
+    ("apply", "confirmed"),
+    ("status", "guests[].interfaces[].guarded"),
+    ("status", "heals[].time"),
+    ("doctor", "findings[].remedy"),
+    ("floating list", "floating[].address"),
+    ("flows list", "[].rules[]"),
+    ("services audit", "services[].reached-at.*[]"),
+    ("services probe", "services[].attempts[].outcome"),
+    ("events", "milliseconds"),
+    ("preserve list", "preserved[].chains.*.jumps[].rule"),
+    ("preserve diff", "lost[].what"),
 ];
 /// What asks libvirt, which is not there.
 const OF_LIBVIRT: [&str; 5] =
@@ -127,6 +143,21 @@ const fn type_of(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
+    }
+}
+
+/// The paths of all that there is.
+fn paths(keys: &Keys, path: &str, value: &Value, seen: &mut BTreeSet<String>) {
+    seen.insert(path.to_owned());
+    match value {
+        Value::Array(elements) => elements.iter().for_each(|element| paths(keys, &format!("{path}[]"), element, seen)),
+        Value::Object(members) => {
+            let free = keys.contains_key(&join(path, "*"));
+            members
+                .iter()
+                .for_each(|(name, member)| paths(keys, &join(path, if free { "*" } else { name }), member, seen));
+        }
+        _ => {}
     }
 }
 
@@ -194,6 +225,7 @@ fn root() -> TempDir {
 
 fn virt_guard(root: &Path, command: &str, words: &[&str]) -> Output {
     let mut program = Command::new(env!("CARGO_BIN_EXE_virt-guard"));
+    let words = words.iter().map(|word| word.replace("ROOT", &root.to_string_lossy()));
     program.arg("--root").arg(root).args(command.split(' ')).args(words).arg("--json").output().unwrap()
 }
 
@@ -211,15 +243,19 @@ fn shell(line: &str) {
 fn each_answer_is_as_it_is_described() {
     let lab = Lab::new();
     let _wire = lab.guest_port("vnet7", "52:54:00:00:00:07".parse().unwrap());
-    shell("ip link add mgmt0 type dummy && ip addr add 198.51.100.1/24 dev mgmt0 && ip link set mgmt0 up");
+    shell("ip link add mgmt0 type bridge && ip addr add 198.51.100.1/24 dev mgmt0 && ip link set mgmt0 up");
     shell("iptables -N agent-x && iptables -A agent-x -j RETURN && iptables -A FORWARD -o vnet7 -j agent-x");
     let _services =
         ["0.0.0.0:8010", "0.0.0.0:8011", "127.0.0.1:8012"].map(|address| TcpListener::bind(address).unwrap());
+    shell("ip neigh replace 10.100.0.7 lladdr 52:54:00:00:00:07 dev br100");
     let (root, sections) = (root(), sections());
-    let mut wrong = Vec::new();
+    let (mut wrong, mut seen) = (Vec::new(), BTreeMap::<&str, BTreeSet<String>>::new());
     for (command, words) in RUNS {
         if *command == "preserve diff" {
             shell("iptables -F agent-x");
+        }
+        if *command == "flows list" {
+            UdpSocket::bind("10.100.0.1:0").and_then(|socket| socket.send_to(b"x", "10.100.0.7:9")).unwrap();
         }
         let output = virt_guard(root.path(), command, words);
         let values = values(&output);
@@ -229,8 +265,14 @@ fn each_answer_is_as_it_is_described() {
         }
         for value in values {
             let mut found = Vec::new();
+            paths(&sections[*command], "", &value, seen.entry(command).or_default());
             compare(&sections[*command], "", &value, &mut found);
             wrong.extend(found.into_iter().map(|found| format!("{line}: {found}")));
+        }
+    }
+    for (command, path) in SEEN {
+        if !seen[command].contains(path) {
+            wrong.push(format!("{command}: {path} was not seen"));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
