@@ -6,7 +6,7 @@ export PATH := /usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 CARGO ?= cargo
 LAB := tests/lab
 
-.PHONY: help setup build deb rpm demo test test-full lint unit packets packets-full hook-tests libvirt-tests lab-tests clean
+.PHONY: help setup build deb rpm demo test test-full deny release clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -31,6 +31,12 @@ test: ## all tests; in emulation a slice of the random policies and of the hook 
 
 test-full: ## everything, with 200 random policies × 500 packets; more than an hour
 	tests/run --full
+
+deny: ## licences, advisories and sources of the dependencies; offline: CHECKS="licenses bans"
+	packaging/deny $(CHECKS)
+
+release: ## version, changelog, packages, checksums: make release VERSION=1.2.3 [DRY_RUN=1]
+	packaging/release "$(VERSION)" $(if $(DRY_RUN),--dry-run)
 
 clean: ## build results and the lab's cache
 	rm -rf target

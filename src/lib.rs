@@ -45,7 +45,9 @@
 //! - how a service is kept from guests: `pins::recipe`, one file for each service; how that is
 //!   carried out, proven and undone: `reconcile::services::pin`; what its files were:
 //!   `state::{pins, replaced}`
-//! - what is undone unless somebody confirms it: `state::pending`, `reconcile::pending`
+//! - what is undone unless somebody confirms it: `state::pending`, `reconcile::pending`; of
+//!   these a policy: `reconcile::tried`, with the files that were good in `state::policy_files`
+//! - what an operator is told to mend: `cli::doctor`, a file for each check
 //! - what libvirt is told: `hook`; what it tells: `libvirt`
 
 pub mod cli;

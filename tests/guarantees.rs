@@ -1,7 +1,8 @@
 //! What `docs/guarantees.md` promises is held by tests that exist.
 //!
 //! A row of its tables names them, as `` `where name` ``: a file or folder, and what stands
-//! there of the case: its name in quotes, the words of a step, or a file's own existence.
+//! there of the case: its name in quotes or as a function's, the words of a step, or the
+//! file alone.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -47,7 +48,7 @@ fn exists(held: &Held<'_>) -> bool {
     let Some(name) = held.name else { return path.exists() };
     let mut all = Vec::new();
     files(&path, &mut all);
-    let patterns = [format!("\"{name}\""), format!("step \"{name}")];
+    let patterns = [format!("\"{name}\""), format!("step \"{name}"), format!("fn {name}(")];
     let says = |text: String| patterns.iter().any(|pattern| text.contains(pattern));
     all.iter().any(|file| fs::read_to_string(file).is_ok_and(says))
 }

@@ -291,7 +291,7 @@ fn tidy<'a>(lines: &[&'a str]) -> Vec<&'a str> {
             [".PP", ".TP", ".SS", ".SH"].iter().any(|kind| next.starts_with(kind))
                 || before.is_some_and(|before| before.starts_with(".SS"))
         }
-        ".br" => before == Some(&".br"),
+        ".br" => before.is_some_and(|before| [".br", ""].contains(before)) || next.is_empty(),
         _ => false,
     };
     let next = lines.iter().copied().skip(1).chain([""]);

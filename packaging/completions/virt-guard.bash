@@ -353,7 +353,7 @@ _virt__guard() {
 
     case "${cmd}" in
         virt__guard)
-            opts="-h -V --root --help --version status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
+            opts="-h -V --root --color --help --version status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -361,6 +361,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -371,14 +375,22 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__apply)
-            opts="-h --early --dry-run --json --root --help"
+            opts="-h --early --dry-run --confirm-within --confirm --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --confirm-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -389,7 +401,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__check)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -397,6 +409,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -407,7 +423,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__daemon)
-            opts="-h --connect --root --help"
+            opts="-h --connect --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -421,6 +437,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -429,7 +449,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__doctor)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -437,6 +457,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -447,7 +471,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__events)
-            opts="-f -n -h --follow --lines --json --root --help"
+            opts="-f -n -h --follow --lines --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -465,6 +489,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -473,7 +501,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__explain)
-            opts="-h --guest --domain-xml --interface --direction --from --to --protocol --port --source-port --icmp-type --state --reply --mac --json --root --help"
+            opts="-h --guest --domain-xml --interface --direction --from --to --protocol --port --source-port --icmp-type --state --reply --mac --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -531,6 +559,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -539,7 +571,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating)
-            opts="-h --json --root --help list associate disassociate help"
+            opts="-h --json --root --color --help list associate disassociate help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -547,6 +579,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -557,7 +593,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating__subcmd__associate)
-            opts="-h --fixed --interface --dry-run --json --root --help"
+            opts="-h --fixed --interface --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -575,6 +611,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -583,7 +623,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating__subcmd__disassociate)
-            opts="-h --dry-run --json --root --help"
+            opts="-h --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -591,6 +631,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -671,7 +715,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__floating__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -679,6 +723,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -689,7 +737,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__flows)
-            opts="-h --json --root --help list kill help"
+            opts="-h --json --root --color --help list kill help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -697,6 +745,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -763,7 +815,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__flows__subcmd__kill)
-            opts="-h --floating --tuple --dry-run --json --root --help"
+            opts="-h --floating --tuple --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -781,6 +833,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -789,7 +845,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__flows__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -797,6 +853,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1367,7 +1427,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__install)
-            opts="-h --hooks-dir --hook-program --classic --chain --dry-run --root --help"
+            opts="-h --hooks-dir --hook-program --classic --chain --dry-run --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1385,6 +1445,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1393,7 +1457,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter)
-            opts="-h --root --help check show list diff sync verify rebuild help"
+            opts="-h --root --color --help check show list diff sync verify rebuild help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1401,6 +1465,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1411,7 +1479,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__check)
-            opts="-h --param --mac --engine --json --root --help"
+            opts="-h --param --mac --engine --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1433,6 +1501,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1441,7 +1513,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__diff)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1449,6 +1521,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1585,7 +1661,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1593,6 +1669,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1603,7 +1683,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__rebuild)
-            opts="-h --all --dry-run --json --root --help"
+            opts="-h --all --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1611,6 +1691,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1621,7 +1705,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__show)
-            opts="-h --param --mac --port --engine --json --root --help"
+            opts="-h --param --mac --port --engine --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1647,6 +1731,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1655,7 +1743,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__sync)
-            opts="-h --dry-run --json --root --help"
+            opts="-h --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1663,6 +1751,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1673,7 +1765,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__nwfilter__subcmd__verify)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1681,6 +1773,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1691,7 +1787,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve)
-            opts="-h --json --root --help list diff restore forget help"
+            opts="-h --json --root --color --help list diff restore forget help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1699,6 +1795,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1709,7 +1809,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__diff)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1717,6 +1817,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1727,7 +1831,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__forget)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1735,6 +1839,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1829,7 +1937,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__list)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1837,6 +1945,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1847,7 +1959,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__preserve__subcmd__restore)
-            opts="-h --dry-run --json --root --help"
+            opts="-h --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1855,6 +1967,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1865,7 +1981,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services)
-            opts="-h --json --root --help audit probe pin unpin pins confirm help"
+            opts="-h --json --root --color --help audit probe pin unpin pins confirm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1873,6 +1989,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1883,7 +2003,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__audit)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1891,6 +2011,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -1901,7 +2025,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__confirm)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1909,6 +2033,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2031,7 +2159,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__pin)
-            opts="-h --all --to --dry-run --confirm-within --json --root --help"
+            opts="-h --all --to --dry-run --confirm-within --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2049,6 +2177,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2057,7 +2189,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__pins)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2065,6 +2197,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2075,7 +2211,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__probe)
-            opts="-h --bridge --html --without-walls --json --root --help"
+            opts="-h --bridge --html --without-walls --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2093,6 +2229,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2101,7 +2241,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__services__subcmd__unpin)
-            opts="-h --all --force --dry-run --json --root --help"
+            opts="-h --all --force --dry-run --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2109,6 +2249,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2119,7 +2263,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__show)
-            opts="-h --engine --json --root --help"
+            opts="-h --engine --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2133,6 +2277,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2141,7 +2289,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__status)
-            opts="-h --json --root --help"
+            opts="-h --json --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2149,6 +2297,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -2159,7 +2311,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__uninstall)
-            opts="-h --hooks-dir --classic --dry-run --root --help"
+            opts="-h --hooks-dir --classic --dry-run --root --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2173,6 +2325,10 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2181,7 +2337,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__watch__subcmd__pending)
-            opts="-h --root --help pins"
+            opts="-h --root --color --help pins policy"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2189,6 +2345,10 @@ _virt__guard() {
             case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::Args;
 use serde::Serialize;
 
+use super::progress::Progress;
 use super::report::json;
 use super::{Exit, Report, chain, guests, host};
 use crate::facts::Domain;
@@ -37,7 +38,9 @@ pub(super) struct Checked {
 impl Check {
     pub(super) fn run(&self, root: &Path) -> anyhow::Result<Report> {
         let mut host = host(root);
+        let progress = Progress::start("asking libvirt for guests");
         let found = guests::running(root)?;
+        progress.step("comparing the kernel with the policy");
         let policy = host.policy()?;
         let mut differences: Vec<String> = host.check_all()?.iter().map(Drift::to_string).collect();
         let unknown = unknown(&host, &found.running.domains);

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::exit::Usage;
+use super::progress::Progress;
 use super::report::json;
 use super::table::{count, table};
 use super::{Exit, Report, guests, host};
@@ -98,6 +99,7 @@ struct Killed {
 
 impl Flows {
     pub(super) fn run(&self, root: &Path) -> anyhow::Result<Report> {
+        let _progress = Progress::start("judging connections");
         let mut host = host(root);
         let report = match &self.action {
             Action::List { guest } => self.list(&mut host, guest.as_deref())?,

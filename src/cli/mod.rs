@@ -17,8 +17,10 @@ mod flows;
 mod guests;
 mod install;
 mod nwfilter;
+mod paint;
 mod pending;
 mod preserve;
+mod progress;
 mod report;
 mod services;
 mod show;
@@ -52,6 +54,9 @@ pub struct Args {
     /// Take all files of the host from below this directory.
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
+    /// Colours in what people read.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    pub color: paint::When,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -85,6 +90,7 @@ pub enum Command {
 /// Does what was typed, prints what there is to say.
 pub fn run(args: &Args) -> Exit {
     let root = &args.root;
+    paint::Paint::choose(args.color);
     let result = match &args.command {
         Command::Status(command) => command.run(root),
         Command::Check(command) => command.run(root),

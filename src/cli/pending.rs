@@ -12,6 +12,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
+use serde::Serialize;
+
 use crate::state::State;
 
 /// How often it is looked whether somebody else has answered.
@@ -28,6 +30,32 @@ pub enum Answer {
     Settled,
     /// There is no terminal to ask at: somebody else has yet to answer.
     Later,
+}
+
+/// What became of the question, as it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Asked {
+    /// The change waits for the answer.
+    Waiting,
+    /// It stays.
+    Confirmed,
+    /// It was undone.
+    Undone,
+}
+
+/// The shortest and the longest time that an answer may be waited for.
+const TIMES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(24 * 60 * 60)];
+
+/// The time of `--confirm-within`, as it is typed.
+///
+/// # Errors
+/// It is no time, or one that nobody can mean.
+pub fn time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}, expected such as 60s or 5m"))?;
+    let [shortest, longest] = TIMES;
+    let is_meant = (shortest..=longest).contains(&time);
+    is_meant.then_some(time).ok_or_else(|| "expected from 1s to 24h".to_owned())
 }
 
 /// Asks on the terminal whether the change stays. `how` is the command by which it is
@@ -78,4 +106,19 @@ fn signals() -> io::Result<SignalFd> {
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().for_each(|signal| mask.add(signal));
     mask.thread_block()?;
     Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_one_that_can_be_meant() {
+        assert_eq!(time("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["0s", "25h", "60", "soon", "-1s"] {
+            let error = time(wrong).unwrap_err();
+            assert!(error.contains("expected "), "{wrong}: {error}");
+        }
+    }
 }

@@ -33,6 +33,8 @@ pub struct WatchPending {
 enum Change {
     /// Of services kept from guests.
     Pins,
+    /// Of the operator's files.
+    Policy,
 }
 
 impl WatchPending {
@@ -59,24 +61,25 @@ impl WatchPending {
 impl Change {
     /// Undoes what is due; how long an answer is waited for yet.
     fn tend(self, host: &mut Host) -> Result<Option<Duration>, Error> {
-        match self {
-            Self::Pins => {
-                let (told, left) = host.tend_pins()?;
-                told.iter().for_each(|line| log(Severity::Warning, format_args!("{line}")));
-                Ok(left)
-            }
-        }
+        let (told, left) = match self {
+            Self::Pins => host.tend_pins()?,
+            Self::Policy => host.tend_policy()?,
+        };
+        told.iter().for_each(|line| log(Severity::Warning, format_args!("{line}")));
+        Ok(left)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::reconcile::{PINS, WATCH};
+    use crate::reconcile::{PINS, POLICY, WATCH};
     use clap::Parser;
 
     #[test]
     fn the_watcher_is_a_command_of_this_program() {
-        let args = crate::cli::Args::try_parse_from(["virt-guard", "--root", "/x", WATCH, PINS]).unwrap();
-        assert!(matches!(args.command, crate::cli::Command::WatchPending(_)));
+        for change in [PINS, POLICY] {
+            let args = crate::cli::Args::try_parse_from(["virt-guard", "--root", "/x", WATCH, change]).unwrap();
+            assert!(matches!(args.command, crate::cli::Command::WatchPending(_)));
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Pins that a crash left halfway, or that nobody has confirmed: undone beside the
-//! daemon's own work, which never waits for a service to start.
+//! Changes that a crash left halfway, or that nobody has confirmed, of services and of the
+//! policy: undone beside the daemon's own work, which never waits for a service to start.
 
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
@@ -29,8 +29,11 @@ impl Pins {
 }
 
 fn tend(root: PathBuf) {
-    match Host::new(&root, Deadline::after(PATIENCE)).tend_pins() {
-        Ok((told, _)) => told.iter().for_each(|line| log(Severity::Warning, format_args!("{line}"))),
-        Err(error) => log(Severity::Error, format_args!("pins: {}", with_source(&error))),
+    let host = || Host::new(&root, Deadline::after(PATIENCE));
+    for (what, tended) in [("pins", host().tend_pins()), ("policy", host().tend_policy())] {
+        match tended {
+            Ok((told, _)) => told.iter().for_each(|line| log(Severity::Warning, format_args!("{line}"))),
+            Err(error) => log(Severity::Error, format_args!("{what}: {}", with_source(&error))),
+        }
     }
 }

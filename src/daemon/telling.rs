@@ -91,6 +91,10 @@ impl Story {
         if !is_same(self.seen.as_ref(), near) {
             self.since = now;
         }
+        // Whose it is may have become known.
+        if let (Some(told), Some(near)) = (&mut self.told, near) {
+            told.owner = told.owner.take().or_else(|| near.owner.clone());
+        }
         self.seen = near.cloned();
     }
 
@@ -126,15 +130,16 @@ impl Story {
     }
 }
 
-/// Whether people would call it the same: how near, whose, and
-/// against which pin. Another process of the same
-/// program is no news, nor is the line of the policy.
+/// Whether people would call it the same: how near, whose, and against which pin. Another
+/// process of the same program is no news, nor is the line of the policy. A socket that was
+/// gone before anybody could ask whose it is may be anybody's.
 fn is_same(one: Option<&Near>, other: Option<&Near>) -> bool {
-    let words = |near: &Near| {
-        let owner = near.owner.as_ref().map(|owner| (owner.command.clone(), owner.unit.clone()));
-        (near.danger, owner, near.broken_pin.clone())
+    let (Some(one), Some(other)) = (one, other) else { return one.is_none() && other.is_none() };
+    let is_anothers = match (&one.owner, &other.owner) {
+        (Some(one), Some(other)) => (&one.command, &one.unit) != (&other.command, &other.unit),
+        _ => false,
     };
-    one.map(words) == other.map(words)
+    !is_anothers && (one.danger, &one.broken_pin) == (other.danger, &other.broken_pin)
 }
 
 #[cfg(test)]
@@ -218,6 +223,15 @@ mod tests {
         play.at(0, &tcp, ssh(Danger::Filtered));
         play.at(750, &tcp, None);
         assert_eq!(play.at(1500, &tcp, near(Danger::Filtered, "nc")), [Some(Danger::Filtered)]);
+    }
+
+    #[test]
+    fn a_socket_that_was_gone_before_its_owner_was_found_is_no_news() {
+        let (mut play, tcp) = (Play::new(), bound(Protocol::TCP, 22));
+        play.at(0, &tcp, ssh(Danger::Filtered));
+        let nobodys = ssh(Danger::Filtered).map(|near| Near { owner: None, ..near });
+        assert!(play.at(750, &tcp, nobodys).is_empty());
+        assert!(play.at(1500, &tcp, ssh(Danger::Filtered)).is_empty());
     }
 
     #[test]

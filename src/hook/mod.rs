@@ -112,6 +112,7 @@ fn start(host: &mut Host, domain: &Domain) -> Result<(), String> {
     let comes = host.state().takes_arriving(&domain.uuid);
     let arrival = if comes { Arrival::Running } else { Arrival::Fresh };
     let desired = host.guard(domain, arrival).map_err(|error| chain(&error))?;
+    host.note_first_policy();
     let ports: Vec<_> = desired.ports.iter().map(|port| port.plan.ifname.to_string()).collect();
     log(Severity::Info, format_args!("{}: guarded at {}", desired.policy.id, ports.join(", ")));
     for interface in &desired.unguarded {

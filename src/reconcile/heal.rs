@@ -113,6 +113,9 @@ impl Host {
         } else if policy.is_err() {
             self.heal_fragments();
         }
+        if policy.is_ok() && problems.is_empty() {
+            self.note_standing();
+        }
         Ok(Healed { drifts, ports, problems })
     }
 

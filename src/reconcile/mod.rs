@@ -21,6 +21,7 @@ mod port;
 mod query;
 mod services;
 mod settle;
+mod tried;
 mod verify;
 mod whole;
 
@@ -55,6 +56,7 @@ pub use services::{
     PinTo, Pinnable, Pinned, ProbeOutcome, ProbeRequest, Probed, Progress, Service, ServiceWatch, Services, Stand,
     Unpinned, Walls,
 };
+pub use tried::POLICY;
 pub use verify::Drift;
 
 /// Why rules could not be brought into the kernel.
@@ -103,6 +105,9 @@ pub enum Error {
     /// An interface that has to be guarded cannot be.
     #[error("{0}")]
     Unguardable(String),
+    /// What was asked for cannot be done as things are.
+    #[error("{0}")]
+    NotNow(String),
 }
 
 impl Error {
@@ -111,7 +116,15 @@ impl Error {
         if let Self::Pin(error) = self {
             return !matches!(error, PinError::Io { .. });
         }
-        matches!(self, Self::Policy(_) | Self::Resolve(_) | Self::Plan(_) | Self::Engine(_) | Self::Unguardable(_))
+        matches!(
+            self,
+            Self::Policy(_)
+                | Self::Resolve(_)
+                | Self::Plan(_)
+                | Self::Engine(_)
+                | Self::Unguardable(_)
+                | Self::NotNow(_)
+        )
     }
 
     fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {

@@ -19,6 +19,7 @@
 //! ├── nat.json                          all of them, as they were applied
 //! ├── concerned.json                    flows that are yet to be looked at
 //! ├── arriving/UUID                     guests that come with connections of their own
+//! ├── policy-since.json                since when the operator's files are as they are
 //! ├── called/DRIVER                     when libvirt last ran the hook, and which process it was
 //! ├── authors                           process ids of programs that we ran
 //! ├── events.jsonl, events.1.jsonl      what the daemon saw and did
@@ -32,7 +33,8 @@
 //! `floating.json` and `addresses.json`, the floating IPs associated by command and
 //! the addresses put on interfaces (`floating`), and `pending/NAME.json`, changes that
 //! are undone unless somebody confirms them (`pending`), and `pins/NAME/`, services kept
-//! from guests with what their files were before (`pins`, `replaced`).
+//! from guests with what their files were before (`pins`, `replaced`), and `policy/`, the
+//! operator's files as they were when they were last known to be good (`policy_files`).
 //!
 //! Each file is replaced as a whole. A record that cannot be read counts as
 //! absent: what it described is then rebuilt or stays closed.
@@ -48,6 +50,7 @@ mod lock;
 mod members;
 mod pending;
 mod pins;
+mod policy_files;
 mod preserved;
 mod probes;
 mod replaced;
@@ -77,6 +80,7 @@ pub use fragments::FragmentRecord;
 pub use lock::Lock;
 pub use pending::Pending;
 pub use pins::{PinPhase, PinRecord};
+pub use policy_files::PolicyFiles;
 pub use preserved::{Jump, Owner, Preserved, PreservedChain, PreservedTable};
 pub use probes::{Around, ProbeRecord};
 pub use replaced::{Copies, Found, Replaced};

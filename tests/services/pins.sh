@@ -87,7 +87,10 @@ pins_unconfirmed() {
     step "and given back" until_true 5 touched_are_as_before
     step "page is pinned, and the command killed" pin_and_kill
     step "and given back" until_true 5 touched_are_as_before
+    step "page is pinned, the command killed, its watcher too" pin_and_kill_both
+    step "the daemon gives it back" until_true 6 touched_are_as_before
     step "nothing of it is noted any more" no_pins
+    systemctl stop virt-guard.service
 }
 
 pin_and_wait() { timeout 60 "$bin/virt-guard" services pin page --confirm-within 5s </dev/null || true; }
@@ -97,6 +100,9 @@ pin_and_kill() {
     until_true 6 is_pinned page
     kill -KILL "$pid"
     is_pinned page
+}
+pin_and_kill_both() {
+    pin_and_kill && systemctl kill --signal=KILL 'virt-guard-pins-*' && start_daemon
 }
 is_pinned() { "$bin/virt-guard" services pins --json | grep -q "\"$1\""; }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::cli::Exit;
+use crate::cli::paint::{Paint, Tint};
 use crate::cli::table::{count, table};
 
 /// How it is.
@@ -23,6 +24,14 @@ pub enum Level {
 
 impl Level {
     const ALL: [Self; 4] = [Self::Ok, Self::Warning, Self::Error, Self::Unknown];
+
+    const fn tint(self) -> Tint {
+        match self {
+            Self::Ok => Tint::Good,
+            Self::Warning | Self::Unknown => Tint::Doubtful,
+            Self::Error => Tint::Bad,
+        }
+    }
 
     const fn word(self) -> &'static str {
         match self {
@@ -121,9 +130,14 @@ impl View {
 
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paint = Paint::of(f);
         let mut rows = Vec::new();
         for Checked { check, finding } in &self.findings {
-            rows.push([finding.level.word().to_owned(), (*check).to_owned(), one_line(&finding.found)]);
+            rows.push([
+                paint.tint(finding.level.tint(), finding.level.word()),
+                (*check).to_owned(),
+                one_line(&finding.found),
+            ]);
             let remedy = finding.remedy.as_deref().map(|remedy| format!("→ {}", one_line(remedy)));
             rows.extend(remedy.map(|remedy| [String::new(), String::new(), remedy]));
         }

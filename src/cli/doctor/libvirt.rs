@@ -26,7 +26,7 @@ pub(super) fn check(checkup: &mut Checkup) -> Vec<Finding> {
 }
 
 fn unreadable(problem: &str) -> Finding {
-    Finding::error(problem.to_owned(), "virsh dumpxml shows the guest's XML; it is not guarded while it cannot be read")
+    Finding::error(problem, "virsh dumpxml shows the guest's XML; it is not guarded while it cannot be read")
 }
 
 /// The version as its parts: 9000000 is 9.0.0 (virConnectGetLibVersion).

@@ -31,6 +31,8 @@ use clap::Args;
 use nix::unistd::geteuid;
 
 use super::Report;
+use super::paint::Paint;
+use super::progress::Progress;
 use super::report::json;
 use checkup::Checkup;
 use finding::{Checked, Finding, View};
@@ -77,13 +79,15 @@ impl Doctor {
         if !geteuid().is_root() {
             bail!("only root can look at rules, processes and logs: run it as root");
         }
+        let progress = Progress::start("asking libvirt for guests");
         let mut checkup = Checkup::begin(root)?;
         let mut findings = Vec::new();
         for (check, look) in CHECKS {
+            progress.step(format!("looking at: {check}"));
             findings.extend(look(&mut checkup).into_iter().map(|finding| Checked { check, finding }));
         }
         let view = View::new(findings);
-        let text = if self.json { json(&view)? } else { view.to_string() };
+        let text = if self.json { json(&view)? } else { Paint::of_output().text(&view) };
         Ok(Report { exit: view.exit(), ..Report::good(text) })
     }
 }

@@ -13,18 +13,21 @@ pub(super) fn check(checkup: &mut Checkup) -> Vec<Finding> {
     // The walls were compared a moment ago.
     let stands = checkup.drifts.as_ref().is_some_and(Vec::is_empty);
     let counts = if stands { checkup.host.exposures_behind_walls() } else { checkup.host.exposures() };
-    match counts {
+    vec![match counts {
         Ok(counts) => judge(counts),
-        Err(error) => vec![Finding::unknown(chain(&error), "virt-guard services audit says more")],
-    }
+        Err(error) => Finding::unknown(chain(&error), "virt-guard services audit says more"),
+    }]
 }
 
-fn judge(counts: Exposures) -> Vec<Finding> {
-    let Exposures { exposed, allowed, filtered, broken_pins } = counts;
-    let mut findings = vec![match exposed {
-        0 => Finding::ok(format!(
+fn judge(Exposures { exposed, allowed, filtered, broken_pins }: Exposures) -> Finding {
+    match (exposed, broken_pins) {
+        (0, 0) => Finding::ok(format!(
             "guests reach {allowed} as the policy allows; {filtered} more only the walls keep them from"
         )),
+        (0, broken) => Finding::error(
+            format!("{} no longer keep guests from their services; only the walls do", count(broken, "pin")),
+            "virt-guard events names them; virt-guard services unpin and pin make them anew",
+        ),
         _ => {
             let found = format!("guests reach {} that the policy does not allow", count(exposed, "service"));
             Finding::error(
@@ -32,13 +35,7 @@ fn judge(counts: Exposures) -> Vec<Finding> {
                 "virt-guard services audit lists them and why; virt-guard apply if the walls do not stand",
             )
         }
-    }];
-    if broken_pins > 0 {
-        let verb = if broken_pins == 1 { "listens" } else { "listen" };
-        let found = format!("{} {verb} where guests are again", count(broken_pins, "pinned service"));
-        findings.push(Finding::warning(found, "virt-guard services pins lists the pins; unpin, and pin again"));
     }
-    findings
 }
 
 #[cfg(test)]
@@ -49,15 +46,9 @@ mod tests {
     #[test]
     fn one_exposed_service_is_an_error() {
         let counts = |exposed| Exposures { exposed, allowed: 2, filtered: 1, broken_pins: 0 };
-        assert!(matches!(&judge(counts(0))[..], [finding] if finding.level == Level::Ok));
-        let found = &judge(counts(1))[0];
+        assert_eq!(judge(counts(0)).level, Level::Ok);
+        assert_eq!(judge(Exposures { broken_pins: 1, ..counts(0) }).level, Level::Error);
+        let found = judge(counts(1));
         assert_eq!((found.level, found.found.contains("1 service that")), (Level::Error, true));
-    }
-
-    #[test]
-    fn a_broken_pin_is_a_warning_beside_it() {
-        let found = judge(Exposures { broken_pins: 2, ..Exposures::default() });
-        assert_eq!((found[0].level, found[1].level), (Level::Ok, Level::Warning));
-        assert!(found[1].found.starts_with("2 pinned services listen"), "{}", found[1].found);
     }
 }

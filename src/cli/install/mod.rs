@@ -47,7 +47,8 @@ pub struct Install {
     /// The hook program [default: the one beside this program, else that of the package].
     #[arg(long, value_name = "PATH")]
     hook_program: Option<PathBuf>,
-    /// Write DRIVER rather than DRIVER.d/50-virt-guard, for libvirt before 6.5.
+    /// Write DRIVER rather than DRIVER.d/50-virt-guard, for libvirt before 6.5, which
+    /// looks nowhere else.
     #[arg(long)]
     classic: bool,
     /// Run somebody else's hook, where DRIVER is one, after ours: it is moved to
@@ -96,8 +97,10 @@ impl Install {
             let [in_folder, classic] = places(&hooks, driver);
             let (here, there) = if self.classic { (classic, in_folder) } else { (in_folder, classic) };
             wanted.extend(self.wanted(here, driver, &render(shim, &program))?);
-            // Both would run, one after the other.
-            stale.extend(Some(there).filter(|path| matches!(read(path), Found::Ours(_))));
+            // Both would run, one after the other. A libvirt that needs the classic place
+            // knows no other, and what stands there waits for a newer one.
+            let both = !self.classic && matches!(read(&there), Found::Ours(_));
+            stale.extend(both.then_some(there));
         }
         let mut text = String::new();
         for shim in &wanted {
@@ -421,8 +424,8 @@ mod tests {
     fn the_classic_places_alone_can_be_cleared() {
         let root = root();
         install(false, false).run(root.path()).unwrap();
-        let hooks = below(root.path(), Path::new(HOOKS));
-        fs::copy(hooks.join("qemu.d").join(NAME), hooks.join("qemu")).unwrap();
+        install(true, false).run(root.path()).unwrap();
+        assert_eq!(files(root.path()).len(), 6);
         let classic = Uninstall { hooks_dir: HOOKS.into(), classic: true, dry_run: false };
         classic.run(root.path()).unwrap();
         assert_eq!(files(root.path()), IN_FOLDERS);

@@ -6,6 +6,8 @@ use clap::Args;
 
 use super::Format;
 use super::view::View;
+use crate::cli::paint::Paint;
+use crate::cli::progress::Progress;
 use crate::cli::report::json;
 use crate::cli::{Exit, Report, host};
 use crate::reconcile::Exposure;
@@ -19,10 +21,13 @@ pub struct Audit {}
 
 impl Audit {
     pub(super) fn run(&self, root: &Path, format: Format) -> anyhow::Result<Report> {
-        let services = host(root).services()?;
+        let progress = Progress::start("judging the services of this host");
+        let services = host(root).services();
+        drop(progress);
+        let services = services?;
         let is_exposed = services.all.iter().any(|service| matches!(service.exposure, Exposure::Exposed(_)));
         let view = View::from(services);
-        let text = if format == Format::Json { json(&view)? } else { view.to_string() };
+        let text = if format == Format::Json { json(&view)? } else { Paint::of_output().text(&view) };
         Ok(Report { exit: if is_exposed { Exit::Found } else { Exit::Good }, ..Report::good(text) })
     }
 }

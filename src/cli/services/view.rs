@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::Serialize;
 
 use super::owner::{NONE, shown};
+use crate::cli::paint::{Paint, Tint};
 use crate::cli::table::{count, table};
 use crate::kernel::Owner;
 use crate::model::Origin;
@@ -107,8 +108,10 @@ impl From<Service> for ServiceView {
 
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paint = Paint::of(f);
         let head = HEAD.map(str::to_owned);
-        let rows: Vec<_> = std::iter::once(head).chain(self.services.iter().map(ServiceView::row)).collect();
+        let rows: Vec<_> =
+            std::iter::once(head).chain(self.services.iter().map(|service| service.row(paint))).collect();
         f.write_str(&table(&rows))?;
         if let Some(lack) = &self.walls_lack {
             writeln!(f, "the walls do not stand as the policy has them: {lack}")?;
@@ -124,11 +127,11 @@ impl fmt::Display for View {
 }
 
 impl ServiceView {
-    fn row(&self) -> [String; HEAD.len()] {
+    fn row(&self, paint: Paint) -> [String; HEAD.len()] {
         let rule = self.rule.as_ref().map(Origin::to_string).or_else(|| self.reason.clone());
         let (program, unit) = shown(&self.owners);
         [
-            self.state.word().to_owned(),
+            paint.tint(self.state.tint(), self.state.word()),
             self.protocol.to_string(),
             SocketAddr::new(self.address, self.port).to_string(),
             program,
@@ -176,6 +179,15 @@ fn some(mut all: Vec<String>, separator: &str) -> String {
 }
 
 impl State {
+    const fn tint(self) -> Tint {
+        match self {
+            Self::Exposed => Tint::Bad,
+            Self::Allowed | Self::Pinned => Tint::Good,
+            Self::Filtered => Tint::Doubtful,
+            Self::Local => Tint::Faint,
+        }
+    }
+
     const fn word(self) -> &'static str {
         match self {
             Self::Exposed => "EXPOSED",

@@ -14,6 +14,8 @@ use std::path::Path;
 use clap::Args;
 use nix::unistd::geteuid;
 
+use super::paint::Paint;
+use super::progress::Progress;
 use super::report::json;
 use super::{Exit, Report, chain, host};
 use crate::facts::policy::Policy;
@@ -39,12 +41,15 @@ pub struct Status {
 impl Status {
     pub(super) fn run(&self, root: &Path) -> anyhow::Result<Report> {
         let mut host = host(root);
+        let progress = Progress::start("asking libvirt for guests");
         let found = super::guests::running(root)?;
+        progress.step("comparing the kernel with the policy");
         let policy = host.policy();
         let links = host.links()?;
         let (rules, exit) = rules(&mut host, policy.as_ref().err());
         let known = guests::Known { host: &host, links: &links, in_sync: rules.in_sync };
         let (guests, worst) = known.view(policy.as_ref().ok(), &found.running.domains)?;
+        progress.step("judging the services of this host");
         let (services, exposed) = services(&mut host, policy.as_ref().err(), &rules);
         let exit = exit.max(exposed).max(worst).max(policy.as_ref().err().map_or(Exit::Good, Exit::of_guest));
         let view = View {
@@ -57,7 +62,7 @@ impl Status {
             guests,
             heals: heals(&host),
         };
-        let text = if self.json { json(&view)? } else { view.to_string() };
+        let text = if self.json { json(&view)? } else { Paint::of_output().text(&view) };
         let report = Report { text, complaints: Vec::new(), exit };
         let report = report.complain(Exit::Failed, found.running.problems);
         Ok(report.complain(Exit::Good, found.source.complaint()))

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::super::events::line;
+use super::super::paint::{Paint, Tint};
 use super::super::table::{count, table};
 use crate::engine::EngineKind;
 use crate::facts::domain::Uuid;
@@ -167,15 +168,16 @@ pub struct InterfaceView {
 
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&table(&self.summary()))?;
+        let paint = Paint::of(f);
+        f.write_str(&table(&self.summary(paint)))?;
         for difference in self.rules.differences.iter().take(LISTED) {
             writeln!(f, "  - {difference}")?;
         }
         if self.rules.differences.len() > LISTED {
             writeln!(f, "  - and {} more; virt-guard check names all", self.rules.differences.len() - LISTED)?;
         }
-        write!(f, "\n{}", table(&self.bridge_rows()))?;
-        write!(f, "\n{}", table(&self.guest_rows()))?;
+        write!(f, "\n{}", table(&self.bridge_rows(paint)))?;
+        write!(f, "\n{}", table(&self.guest_rows(paint)))?;
         for guest in &self.guests {
             if let Some(problem) = &guest.problem {
                 writeln!(f, "  - {:?}: {problem}", guest.name)?;
@@ -189,27 +191,29 @@ impl fmt::Display for View {
 }
 
 impl View {
-    fn summary(&self) -> [[String; 2]; 5] {
+    fn summary(&self, paint: Paint) -> [[String; 2]; 5] {
         let engine = self.engine.name.map_or("none".to_owned(), |name| name.to_string());
         let policy = match &self.policy.error {
             None => format!("ok ({}, {} [[guest]])", count(self.policy.groups, "group"), self.policy.guests),
-            Some(error) => format!("BROKEN: {error}"),
+            Some(error) => paint.tint(Tint::Bad, format!("BROKEN: {error}")),
         };
         let rules = match (self.rules.in_sync, &self.rules.error) {
-            (Some(true), _) => "in sync".to_owned(),
-            (Some(false), _) => format!("NOT in sync, {}", count(self.rules.differences.len(), "difference")),
-            (None, error) => error.clone().unwrap_or_default(),
+            (Some(true), _) => paint.tint(Tint::Good, "in sync"),
+            (Some(false), _) => {
+                paint.tint(Tint::Bad, format!("NOT in sync, {}", count(self.rules.differences.len(), "difference")))
+            }
+            (None, error) => paint.tint(Tint::Doubtful, error.clone().unwrap_or_default()),
         };
         [
             ["host".to_owned(), format!("linux {}, virt-guard {}", self.host.kernel, self.host.version)],
             ["engine".to_owned(), format!("{engine} ({})", self.engine.reason)],
             ["policy".to_owned(), policy],
             ["rules".to_owned(), rules],
-            ["services".to_owned(), self.services.words()],
+            ["services".to_owned(), self.services.words(paint)],
         ]
     }
 
-    fn bridge_rows(&self) -> Vec<[String; 4]> {
+    fn bridge_rows(&self, paint: Paint) -> Vec<[String; 4]> {
         let mut rows = vec![["pattern", "bridge", "port", "is"].map(|head| head.to_uppercase())];
         for bridge in &self.bridges {
             let name = bridge.name.as_ref().map_or("-".to_owned(), ToString::to_string);
@@ -223,7 +227,7 @@ impl View {
                     (PortRole::Guest, Some(name)) => format!("guest {name:?}"),
                     (PortRole::Guest, None) => "guest".to_owned(),
                     (PortRole::Uplink, _) => "uplink".to_owned(),
-                    (PortRole::Unknown, _) => format!("unknown ({})", bridge.unknown_ports),
+                    (PortRole::Unknown, _) => paint.tint(Tint::Doubtful, format!("unknown ({})", bridge.unknown_ports)),
                 };
                 // Pattern and bridge stand in the first row of several.
                 let [pattern, name] = std::mem::take(&mut first);
@@ -233,7 +237,7 @@ impl View {
         rows
     }
 
-    fn guest_rows(&self) -> Vec<[String; 8]> {
+    fn guest_rows(&self, paint: Paint) -> Vec<[String; 8]> {
         let heads = ["guest", "uuid", "port", "mac", "addresses", "groups", "filters", "guarded"];
         let mut rows = vec![heads.map(|head| head.to_uppercase())];
         for guest in &self.guests {
@@ -246,7 +250,7 @@ impl View {
             for interface in &guest.interfaces {
                 let [name, uuid] = std::mem::take(&mut first);
                 let port = interface.port.as_ref().map_or("-".to_owned(), ToString::to_string);
-                let guarded = interface.words();
+                let guarded = interface.words(paint);
                 let (addresses, groups) = (words(&interface.addresses), words(&interface.groups));
                 let filters: Vec<_> = interface.filters.iter().map(|name| name.escape_debug()).collect();
                 rows.push([name, uuid, port, interface.mac.to_string(), addresses, groups, words(&filters), guarded]);
@@ -257,25 +261,31 @@ impl View {
 }
 
 impl ServicesView {
-    fn words(&self) -> String {
+    fn words(&self, paint: Paint) -> String {
         let Some(Exposures { exposed, allowed, filtered, broken_pins }) = self.counts else {
-            return self.error.clone().unwrap_or_default();
+            return paint.tint(Tint::Doubtful, self.error.clone().unwrap_or_default());
         };
         let audit = if exposed + broken_pins > 0 { "; virt-guard services audit lists them" } else { "" };
-        let exposed = if exposed > 0 { format!("{exposed} EXPOSED") } else { "none exposed".to_owned() };
-        let pins = if broken_pins > 0 { format!(", {} BROKEN", count(broken_pins, "pin")) } else { String::new() };
+        let exposed = match exposed {
+            0 => paint.tint(Tint::Good, "none exposed"),
+            _ => paint.tint(Tint::Bad, format!("{exposed} EXPOSED")),
+        };
+        let pins = match broken_pins {
+            0 => String::new(),
+            _ => format!(", {}", paint.tint(Tint::Bad, format!("{} BROKEN", count(broken_pins, "pin")))),
+        };
         format!("{exposed}, {allowed} allowed, {filtered} filtered{pins}{audit}")
     }
 }
 
 impl InterfaceView {
-    fn words(&self) -> String {
+    fn words(&self, paint: Paint) -> String {
         let reason = self.reason.as_deref().unwrap_or_default();
         match self.guarded {
-            Some(true) if self.reason.is_some() => format!("yes, {reason}"),
-            Some(true) => "yes".to_owned(),
-            Some(false) => format!("NO: {reason}"),
-            None => format!("unsure: {reason}"),
+            Some(true) if self.reason.is_some() => paint.tint(Tint::Doubtful, format!("yes, {reason}")),
+            Some(true) => paint.tint(Tint::Good, "yes"),
+            Some(false) => paint.tint(Tint::Bad, format!("NO: {reason}")),
+            None => paint.tint(Tint::Doubtful, format!("unsure: {reason}")),
         }
     }
 }
@@ -364,13 +374,31 @@ GUEST         UUID                                  PORT   MAC                AD
     fn exposed_services_are_counted_and_where_to_look_is_told() {
         let counts = Some(Exposures { exposed: 3, allowed: 2, filtered: 1, broken_pins: 0 });
         let services = ServicesView { counts, error: None };
-        assert_eq!(services.words(), "3 EXPOSED, 2 allowed, 1 filtered; virt-guard services audit lists them");
+        assert_eq!(
+            services.words(Paint::Plain),
+            "3 EXPOSED, 2 allowed, 1 filtered; virt-guard services audit lists them"
+        );
         let broken = Some(Exposures { broken_pins: 1, filtered: 1, ..Exposures::default() });
-        let broken = ServicesView { counts: broken, error: None }.words();
+        let broken = ServicesView { counts: broken, error: None }.words(Paint::Plain);
         let expected = "none exposed, 0 allowed, 1 filtered, 1 pin BROKEN; virt-guard services audit lists them";
         assert_eq!(broken, expected);
         let unknown = ServicesView { counts: None, error: Some("the policy is broken".to_owned()) };
-        assert_eq!(unknown.words(), "the policy is broken");
+        assert_eq!(unknown.words(Paint::Plain), "the policy is broken");
+    }
+
+    #[test]
+    fn what_is_wrong_is_red_and_columns_stay() {
+        let painted = format!("{:#}", view());
+        assert!(painted.contains("\x1b[1;31mNOT in sync, 1 difference\x1b[0m"), "{painted}");
+        let plain: String = painted
+            .split('\x1b')
+            .enumerate()
+            .map(|(at, part)| match at {
+                0 => part,
+                _ => part.split_once('m').unwrap().1,
+            })
+            .collect();
+        assert_eq!(plain, view().to_string());
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod restored;
 mod services;
 mod storm;
 mod time;
+mod trial;
 mod unable;
 
 use virt_guard::engine::EngineKind::{Iptables, Nftables};
@@ -34,6 +35,12 @@ pub const ALL: &[Case] = &[
     case("closed-ports-that-somebody-opens-are-closed-again", unable::opened),
     case("a-changed-policy-needs-no-command", policy::followed),
     case("a-broken-policy-changes-nothing-and-says-why", policy::broken),
+    case("a-tried-policy-nobody-confirms-is-undone", trial::unconfirmed),
+    case("a-tried-policy-that-is-confirmed-stays", trial::confirmed),
+    case("a-tried-policy-is-undone-whoever-is-killed", trial::killed),
+    case("a-tried-policy-nobody-watches-is-undone-all-the-same", trial::unwatched),
+    case("a-tried-policy-the-daemon-has-followed-is-undone", trial::followed),
+    case("a-policy-that-cannot-be-undone-is-not-tried", trial::refused),
     case("a-floating-ip-that-somebody-takes-away-comes-back", floating::back),
     case("a-lease-opens-the-guest-that-waits-for-it", filters::lease),
     case("a-changed-filter-needs-no-command", filters::changed),

@@ -2,28 +2,10 @@
 //!
 //! In: a file's text before and after. Out: text. Nothing is written.
 
-use std::io::{self, IsTerminal};
-
 use similar::TextDiff;
 
+use crate::cli::paint::Paint;
 use crate::reconcile::FileChange;
-
-/// Whether text is coloured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Paint {
-    /// With escape sequences (ECMA-48).
-    Colours,
-    /// As it is.
-    Plain,
-}
-
-impl Paint {
-    /// Colours on a terminal only, and not for whoever sets `NO_COLOR` (no-color.org).
-    pub fn of_output() -> Self {
-        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if io::stdout().is_terminal() && !refused { Self::Colours } else { Self::Plain }
-    }
-}
 
 /// The change as a unified diff with three lines around each part.
 pub(super) fn unified(change: &FileChange, paint: Paint) -> String {

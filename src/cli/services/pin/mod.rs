@@ -11,22 +11,19 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Format;
-use crate::cli::pending::{Answer, ask};
+use crate::cli::paint::Paint;
+use crate::cli::pending::{Answer, Asked, ask, time};
 use crate::cli::report::{chain, json};
 use crate::cli::{Exit, Report, host};
 use crate::pins::Name;
 use crate::reconcile::{Confirmation, Error, Host, PINS, PinPlan, PinTo, Pinned};
-use diff::Paint;
-use view::{Asked, ServiceView, State, View, plan_text};
+use view::{ServiceView, State, View, plan_text};
 
 pub(super) use list::{Confirm, Pins};
 pub(super) use unpin::Unpin;
 
 /// By which the pins are confirmed from another session.
 const CONFIRM: &str = "virt-guard services confirm";
-/// The shortest and the longest time that a confirmation may be waited for.
-const TIMES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(24 * 60 * 60)];
-
 /// Keep services from guests by their own configuration and by systemd.
 ///
 /// Shows the changes as a diff, has the service check them, restarts it, and proves from a
@@ -54,15 +51,6 @@ pub(super) struct Pin {
     /// terminal, or by virt-guard services confirm from another session.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "dry_run")]
     confirm_within: Option<Duration>,
-}
-
-/// # Errors
-/// It is no time, or one that nobody can mean.
-fn time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| format!("{error}, expected such as 60s or 5m"))?;
-    let [shortest, longest] = TIMES;
-    let is_meant = (shortest..=longest).contains(&time);
-    is_meant.then_some(time).ok_or_else(|| "expected from 1s to 24h".to_owned())
 }
 
 impl Pin {
@@ -160,19 +148,4 @@ fn report(view: View, format: Format, done: &[Result<Pinned, Error>]) -> anyhow:
         report = report.complain(Exit::of_guest(error), [chain(error)]);
     }
     Ok(report.complain(Exit::Found, view.left))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_one_that_can_be_meant() {
-        assert_eq!(time("60s"), Ok(Duration::from_secs(60)));
-        assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
-        for wrong in ["0s", "25h", "60", "soon", "-1s"] {
-            let error = time(wrong).unwrap_err();
-            assert!(error.contains("expected "), "{wrong}: {error}");
-        }
-    }
 }

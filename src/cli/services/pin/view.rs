@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::diff::{Paint, unified};
+use super::diff::unified;
+use crate::cli::paint::Paint;
+use crate::cli::pending::Asked;
 use crate::cli::report::chain;
 use crate::cli::table::table;
 use crate::net::IfName;
@@ -24,18 +26,6 @@ pub(super) enum State {
     Unchanged,
     /// It was not pinned.
     Failed,
-}
-
-/// What became of the question whether the pins stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Asked {
-    /// They wait for the answer.
-    Waiting,
-    /// They stay.
-    Confirmed,
-    /// They were undone.
-    Undone,
 }
 
 /// All services that were to be pinned.

@@ -2,7 +2,6 @@
 
 mod html;
 mod page;
-mod progress;
 mod view;
 
 use std::path::{Path, PathBuf};
@@ -12,11 +11,13 @@ use anyhow::Context;
 use clap::Args;
 
 use super::Format;
+use crate::cli::paint::Paint;
+use crate::cli::progress::Progress;
 use crate::cli::report::json;
 use crate::cli::{Exit, Report};
 use crate::kernel::Deadline;
 use crate::net::IfName;
-use crate::reconcile::{Finding, Host, ProbeRequest, Walls};
+use crate::reconcile::{Finding, Host, ProbeRequest, Progress as Tried, Walls};
 use view::View;
 
 /// Hundreds of sockets by dozens of addresses at several bridges take minutes if all are
@@ -59,14 +60,15 @@ impl Probe {
     pub(super) fn run(&self, root: &Path, format: Format) -> anyhow::Result<Report> {
         let walls = if self.without_walls { Walls::Aside } else { Walls::Standing };
         let request = ProbeRequest { bridges: self.bridge.clone(), walls, only: Vec::new() };
-        let progress = progress::Line::new();
-        let probed = Host::new(root, Deadline::after(PATIENCE)).probe_telling(&request, &|now| progress.tell(now));
-        progress.end();
+        let progress = Progress::start("making a port at each guest-facing bridge");
+        let tell = |now: Tried<'_>| progress.step(format!("{}: {} of {} tried", now.bridge, now.over, now.all));
+        let probed = Host::new(root, Deadline::after(PATIENCE)).probe_telling(&request, &tell);
+        drop(progress);
         let view = View::from(probed?);
         if let Some(file) = &self.html {
             page::write(file, &html::page(&view)).with_context(|| file.display().to_string())?;
         }
-        let text = if format == Format::Json { json(&view)? } else { view.to_string() };
+        let text = if format == Format::Json { json(&view)? } else { Paint::of_output().text(&view) };
         let is_wrong = view.rows.iter().any(|row| row.finding() != Finding::Fine);
         let report = Report { exit: if is_wrong { Exit::Found } else { Exit::Good }, ..Report::good(text) };
         Ok(report.complain(Exit::Failed, view.lacks()))

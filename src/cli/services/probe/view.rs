@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
+use crate::cli::paint::{Paint, Tint};
 use crate::cli::services::owner::shown;
 use crate::cli::table::{count, table};
 use crate::kernel::{Listener, Owner};
@@ -146,8 +147,9 @@ impl View {
 
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paint = Paint::of(f);
         let head = HEAD.map(str::to_owned);
-        let rows: Vec<_> = std::iter::once(head).chain(self.rows.iter().map(Row::line)).collect();
+        let rows: Vec<_> = std::iter::once(head).chain(self.rows.iter().map(|row| row.line(paint))).collect();
         f.write_str(&table(&rows))?;
         self.remarks().iter().try_for_each(|remark| writeln!(f, "{remark}"))?;
         writeln!(f, "{}", self.sum())
@@ -193,9 +195,9 @@ impl Row {
         format!("{}{interface}", SocketAddr::new(self.address, self.port))
     }
 
-    fn line(&self) -> [String; HEAD.len()] {
+    fn line(&self, paint: Paint) -> [String; HEAD.len()] {
         let (program, unit) = shown(&self.owners);
-        let state = self.state.word().to_owned();
+        let state = paint.tint(self.state.tint(), self.state.word());
         [state, self.bridge.to_string(), self.protocol.to_string(), self.bound(), program, unit, self.tried()]
     }
 
@@ -216,6 +218,14 @@ impl Row {
 impl State {
     /// All, from the most dangerous.
     pub const ALL: [Self; 4] = [Self::Exposed, Self::Failing, Self::Reached, Self::Closed];
+
+    const fn tint(self) -> Tint {
+        match self {
+            Self::Exposed | Self::Failing => Tint::Bad,
+            Self::Reached => Tint::Good,
+            Self::Closed => Tint::Faint,
+        }
+    }
 
     /// The state as it is shown.
     pub const fn word(self) -> &'static str {
