@@ -3,7 +3,6 @@
 //! In: units. Out: commands for a [`Runner`]. A unit that is not active stays so.
 
 use crate::kernel::{Command, Deadline, RunError, Runner};
-use crate::net::Protocol;
 use crate::pins::{Activation, Framework};
 
 /// Whether this systemd can keep a unit from an interface. One that does not say so
@@ -61,46 +60,6 @@ pub(super) fn units(activations: &[Activation]) -> Vec<&str> {
     units
 }
 
-/// A port that a socket unit listens at.
-pub(super) type Port = (Protocol, u16);
-
-/// The ports at which socket units listen, each with its unit.
-///
-/// # Errors
-/// systemd does not answer.
-pub(super) fn ports(
-    runner: &mut dyn Runner,
-    sockets: &[&str],
-    deadline: Deadline,
-) -> Result<Vec<(String, Port)>, RunError> {
-    let mut command = Command::new("systemctl", ["show", "--property=Id,Listen", "--"]);
-    command.arguments.extend(sockets.iter().map(|&socket| socket.to_owned()));
-    Ok(parse(&runner.run(&command, deadline)?))
-}
-
-/// Blocks such as `Id=rpcbind.socket`, `Listen=0.0.0.0:111 (Stream)`, in any order.
-fn parse(told: &str) -> Vec<(String, Port)> {
-    let of_block = |block: &str| {
-        let id = block.lines().find_map(|line| line.strip_prefix("Id=")).unwrap_or_default().to_owned();
-        let ports: Vec<_> = block.lines().filter_map(|line| line.strip_prefix("Listen=")).filter_map(port).collect();
-        ports.into_iter().map(move |port| (id.clone(), port)).collect::<Vec<_>>()
-    };
-    told.split("\n\n").flat_map(of_block).collect()
-}
-
-/// Of `[::]:111 (Datagram)`; a path has none.
-fn port(listen: &str) -> Option<Port> {
-    let (address, kind) = listen.split_once(" (")?;
-    let protocol = match kind.strip_suffix(')')? {
-        "Stream" => Protocol::TCP,
-        "Datagram" => Protocol::UDP,
-        "SequentialPacket" => Protocol::SCTP,
-        _ => return None,
-    };
-    let (_, port) = address.rsplit_once(':')?;
-    Some((protocol, port.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,18 +99,5 @@ mod tests {
         ];
         activate(&mut runner, &activations, soon()).unwrap();
         assert_eq!(units(&activations), ["a.service", "b.service", "b.socket", "c.service"]);
-    }
-
-    #[test]
-    fn ports_of_sockets_are_told_from_paths() {
-        let told = "Listen=/run/rpcbind.sock (Stream)\nListen=0.0.0.0:111 (Stream)\nListen=[::]:111 (Datagram)\n\
-                    Id=rpcbind.socket\n\nId=x.socket\nListen=16509 (Stream)\nListen=*:7 (Stream)\n";
-        let port = |unit: &str, protocol, port| (unit.to_owned(), (protocol, port));
-        let expected = [
-            port("rpcbind.socket", Protocol::TCP, 111),
-            port("rpcbind.socket", Protocol::UDP, 111),
-            port("x.socket", Protocol::TCP, 7),
-        ];
-        assert_eq!(parse(told), expected);
     }
 }

@@ -3,16 +3,10 @@
 //!
 //! In: the audit. Out: units that can be pinned, and what cannot, with the reason.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::systemd;
-use crate::kernel::{Command, Owner};
-use crate::net::Protocol;
 use crate::pins::Name;
 use crate::reconcile::{Error, Exposure, Host, Service};
-
-/// The process that holds the sockets of socket units.
-const INIT: u32 = 1;
 
 /// What can be pinned of all that guests reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,36 +24,24 @@ impl Host {
     /// # Errors
     /// As of [`Host::services`], or the pins cannot be read.
     pub fn pinnable(&mut self) -> Result<Pinnable, Error> {
-        let services = self.services()?.all;
-        let sockets = self.socket_units();
-        let mut sorted = sort(&services, &sockets);
+        let mut sorted = sort(&self.services()?.all);
         let pins = self.pins()?;
         sorted.names.retain(|name| !pins.iter().any(|pin| pin.name == name.as_str()));
         Ok(sorted)
     }
-
-    /// The socket units by port. Without systemd there is none.
-    fn socket_units(&mut self) -> BTreeMap<(Protocol, u16), String> {
-        let list = ["list-units", "--type=socket", "--state=active", "--plain", "--no-legend"];
-        let told = self.runner.run(&Command::new("systemctl", list), self.deadline).unwrap_or_default();
-        let units: Vec<_> = told.lines().filter_map(|line| line.split_whitespace().next()).collect();
-        if units.is_empty() {
-            return BTreeMap::new();
-        }
-        let ports = systemd::ports(self.runner.as_mut(), &units, self.deadline).unwrap_or_default();
-        ports.into_iter().map(|(unit, port)| (port, unit)).collect()
-    }
 }
 
-fn sort(services: &[Service], sockets: &BTreeMap<(Protocol, u16), String>) -> Pinnable {
-    let unit = |service: &Service| unit_of(service, sockets);
-    let allowed: BTreeSet<_> =
-        services.iter().filter(|service| matches!(service.exposure, Exposure::Allowed(_))).filter_map(unit).collect();
+fn sort(services: &[Service]) -> Pinnable {
+    let allowed: BTreeSet<_> = services
+        .iter()
+        .filter(|service| matches!(service.exposure, Exposure::Allowed(_)))
+        .filter_map(unit_of)
+        .collect();
     let (mut names, mut others) = (BTreeSet::new(), BTreeSet::new());
     let is_open = |exposure: &Exposure| matches!(exposure, Exposure::Exposed(_) | Exposure::Filtered(_));
     for service in services.iter().filter(|service| is_open(&service.exposure)) {
         let at = format!("{}/{}", service.listener.protocol, service.listener.port);
-        match unit(service) {
+        match unit_of(service) {
             Some(unit) if allowed.contains(&unit) => {
                 others.insert(format!("{unit}: the policy allows guests some of it"));
             }
@@ -73,11 +55,62 @@ fn sort(services: &[Service], sockets: &BTreeMap<(Protocol, u16), String>) -> Pi
     Pinnable { names: names.into_iter().collect(), others: others.into_iter().collect() }
 }
 
-/// The unit by which a service is pinned: its socket unit, where systemd made the socket.
-fn unit_of(service: &Service, sockets: &BTreeMap<(Protocol, u16), String>) -> Option<String> {
-    let is_inits = |owner: &Owner| owner.pid == INIT && owner.command == "systemd";
-    if service.owners.iter().any(is_inits) {
-        return sockets.get(&(service.listener.protocol, service.listener.port)).cloned();
+/// The unit by which a service is pinned: the socket unit, where systemd made the socket.
+fn unit_of(service: &Service) -> Option<String> {
+    let units = || service.owners.iter().filter_map(|owner| owner.unit.as_ref());
+    units().find(|unit| unit.ends_with(".socket")).or_else(|| units().next()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Listener, Owner};
+    use crate::model::Origin;
+    use crate::net::Protocol;
+
+    fn service(port: u16, units: &[&str], exposure: Exposure) -> Service {
+        let listener = Listener {
+            protocol: Protocol::TCP,
+            address: "0.0.0.0".parse().unwrap(),
+            port,
+            v6only: false,
+            interface: None,
+            inode: u32::from(port),
+            uid: 0,
+        };
+        let owner = |unit: &&str| Owner { pid: 7, command: "x".to_owned(), unit: Some((*unit).to_owned()) };
+        Service {
+            listener,
+            owners: units.iter().map(owner).collect(),
+            exposure,
+            reached: Vec::new(),
+            pinned_by: Vec::new(),
+        }
     }
-    service.owners.iter().find_map(|owner| owner.unit.clone())
+
+    #[test]
+    fn what_guests_reach_is_pinned_by_its_unit_but_not_what_they_may_reach() {
+        let open = || Exposure::Exposed("x".to_owned());
+        let services = [
+            service(22, &["ssh.service"], Exposure::Filtered(Origin::built_in("x"))),
+            service(22, &["ssh.service"], open()),
+            service(111, &["rpcbind.service", "rpcbind.socket"], open()),
+            service(53, &["dnsmasq.service"], Exposure::Allowed(Origin::built_in("dns"))),
+            service(8080, &["dnsmasq.service"], open()),
+            service(3306, &["mariadb.service"], Exposure::Local),
+            service(8000, &["session-3.scope"], open()),
+            service(9999, &[], open()),
+            service(7, &["*.socket"], open()),
+        ];
+        let Pinnable { names, others } = sort(&services);
+        let names: Vec<_> = names.iter().map(Name::as_str).collect();
+        assert_eq!(names, ["rpcbind.socket", "ssh.service"]);
+        let expected = [
+            "dnsmasq.service: the policy allows guests some of it",
+            "tcp/7: run in *.socket, which is no service of systemd",
+            "tcp/8000: run in session-3.scope, which is no service of systemd",
+            "tcp/9999: of no unit of systemd",
+        ];
+        assert_eq!(others, expected);
+    }
 }

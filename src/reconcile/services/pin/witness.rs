@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
+use super::super::listeners;
 use super::systemd;
-use crate::kernel::{Deadline, Listener, Netlink, owners};
+use crate::kernel::{Deadline, Listener};
 use crate::net::Protocol;
 use crate::pins::Activation;
 use crate::reconcile::{Error, Host, ProbeRequest, Walls};
@@ -18,8 +19,6 @@ use crate::reconcile::{Error, Host, ProbeRequest, Walls};
 const START: Duration = Duration::from_secs(20);
 /// How often it is looked whether it does.
 const LOOK: Duration = Duration::from_millis(200);
-/// The process that holds the sockets of socket units.
-const INIT: u32 = 1;
 /// Sockets that the kernel itself listens at for a unit: they have no process
 /// (nfsd(7); the port is IANA's).
 const OF_KERNEL: [(&str, u16); 1] = [("nfs-server.service", 2049)];
@@ -60,21 +59,13 @@ impl Host {
     /// The kernel or systemd does not tell.
     pub(super) fn listening(&mut self, activations: &[Activation]) -> Result<Vec<Listener>, Error> {
         let units = systemd::units(activations);
-        let listeners = Netlink.listeners().map_err(Error::io("the sockets of this host cannot be listed"))?;
-        let inodes: BTreeSet<_> = listeners.iter().map(|listener| listener.inode).collect();
-        let owners = owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))?;
-        let sockets: Vec<_> = units.iter().copied().filter(|unit| unit.ends_with(".socket")).collect();
-        let mut of_sockets = BTreeSet::new();
-        if !sockets.is_empty() {
-            let told = systemd::ports(self.runner.as_mut(), &sockets, self.deadline)?;
-            of_sockets.extend(told.into_iter().map(|(_, port)| port));
-        }
-        let is_theirs = |listener: &Listener| match owners.get(&listener.inode) {
-            None => is_kernels(listener, &units),
-            Some(owners) => owners.iter().any(|owner| {
-                let of_socket = owner.pid == INIT && of_sockets.contains(&(listener.protocol, listener.port));
-                of_socket || owner.unit.as_deref().is_some_and(|unit| units.contains(&unit))
-            }),
+        let listeners = listeners()?;
+        let holders = self.holders(&listeners)?;
+        let is_theirs = |listener: &Listener| match holders.get(&listener.inode).map(|holder| &holder.owners) {
+            Some(owners) if !owners.is_empty() => {
+                owners.iter().filter_map(|owner| owner.unit.as_deref()).any(|unit| units.contains(&unit))
+            }
+            _ => is_kernels(listener, &units),
         };
         Ok(listeners.into_iter().filter(is_theirs).collect())
     }
