@@ -25,7 +25,7 @@ function __fish_virt_guard_using_subcommand
 end
 
 complete -c virt-guard -n "__fish_virt_guard_needs_command" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_needs_command" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_needs_command" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -48,20 +48,20 @@ complete -c virt-guard -n "__fish_virt_guard_needs_command" -f -a "uninstall" -d
 complete -c virt-guard -n "__fish_virt_guard_needs_command" -f -a "watch-pending" -d 'Undo a change that nobody confirms in time. Started by the command that makes it'
 complete -c virt-guard -n "__fish_virt_guard_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand status" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand status" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand status" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand status" -l json -d 'Print one JSON object'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand check" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand check" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand check" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand check" -l json -d 'Print one JSON object'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand apply" -l confirm-within -d 'Undo it unless somebody confirms it in this time, such as 60s: by Enter on this terminal, or by virt-guard apply --confirm from another session. What is undone are the files of /etc/virt-guard, and the rules with them: they are put back as they were last known to be good' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand apply" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand apply" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand apply" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand apply" -l early -d 'Do not ask libvirt, which is not there yet at boot; with a broken policy close the bridges that were guarded last'
@@ -71,7 +71,7 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand apply" -l json -d 
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand show" -l engine -d 'For this engine [default: the one that the configuration and the kernel agree on]' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand show" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand show" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand show" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand show" -l json -d 'Print one JSON object'
@@ -93,14 +93,14 @@ invalid\t'It belongs nowhere'
 untracked\t'Conntrack does not look at it, as with neighbour discovery'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand explain" -l mac -d 'The frame\'s source MAC address [default: the sender\'s own]' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand explain" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand explain" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand explain" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand explain" -l reply -d 'The packet goes back to the one who began the connection'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand explain" -l json -d 'Print one JSON object'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and not __fish_seen_subcommand_from list associate disassociate help" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and not __fish_seen_subcommand_from list associate disassociate help" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and not __fish_seen_subcommand_from list associate disassociate help" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and not __fish_seen_subcommand_from list associate disassociate help" -l json -d 'Print one JSON object'
@@ -110,33 +110,33 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and not 
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and not __fish_seen_subcommand_from list associate disassociate help" -f -a "disassociate" -d 'Take an address away again, and cut every connection by it'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and not __fish_seen_subcommand_from list associate disassociate help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from list" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -l fixed -d 'The guest\'s own address; without it the guest\'s first of the family' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -l interface -d 'The interface of this host on which the address is reached; found without it' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -l dry-run -d 'Only say whether it could be done'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from associate" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from disassociate" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from disassociate" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from disassociate" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from disassociate" -l dry-run -d 'Only say what would be cut'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from disassociate" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from disassociate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from disassociate" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all floating IPs and where they lead now'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from help" -f -a "associate" -d 'Have an address lead to a guest, now and after every start'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from help" -f -a "disassociate" -d 'Take an address away again, and cut every connection by it'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand floating; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and not __fish_seen_subcommand_from list kill help" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and not __fish_seen_subcommand_from list kill help" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and not __fish_seen_subcommand_from list kill help" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and not __fish_seen_subcommand_from list kill help" -l json -d 'Print one JSON object'
@@ -145,29 +145,29 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and not __f
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and not __fish_seen_subcommand_from list kill help" -f -a "kill" -d 'Cut connections, whatever the rules say of them'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and not __fish_seen_subcommand_from list kill help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from list" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -l floating -d 'All by this floating IP, in both directions' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -l tuple -d 'The one that began so, as `tcp,198.51.100.7:40000,203.0.113.10:22`' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -l dry-run -d 'Only name them'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from kill" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from help" -f -a "list" -d 'List them, each with the rule that admits it today. Exits with 1 if one was answered that no rule admits'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from help" -f -a "kill" -d 'Cut connections, whatever the rules say of them'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand flows; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -f -a "audit" -d 'List every listening socket of this host, judged: EXPOSED (guests reach it, and the policy does not allow it), allowed (by the rule named), filtered (guests would reach it without the host\'s wall), pinned (its unit keeps guests from it), local (bound to what no guest reaches). Exits with 1 if one is EXPOSED'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -f -a "probe" -d 'Prove from a guest\'s place which of this host\'s services guests reach'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -f -a "pin" -d 'Keep services from guests by their own configuration and by systemd'
@@ -176,15 +176,15 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not 
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -f -a "confirm" -d 'Keep the pins that wait to be confirmed. Exits with 1 if none does'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and not __fish_seen_subcommand_from audit probe pin unpin pins confirm help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from audit" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from audit" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from audit" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from audit" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from probe" -l bridge -d 'Only from this bridge; may be given several times' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from probe" -l html -d 'Write the matrix to this file as well, as a page for browsers' -r -F
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from probe" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from probe" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from probe" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from probe" -l without-walls -d 'Without the walls around the probe\'s own port: what services do by themselves. Guests\' ports stay as they are'
@@ -193,7 +193,7 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -l to -d 'Where they listen from then on: an address or an interface of this host where no guest is. May be given several times [default: all addresses that are on no guest-facing bridge]' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -l confirm-within -d 'Undo it unless somebody confirms it in this time, such as 60s: by Enter on this terminal, or by virt-guard services confirm from another session' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -l all -d 'All that guests reach, or would reach without the host\'s wall, and that has a unit; what the policy allows guests is left alone'
@@ -201,7 +201,7 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -l json -d 'Print one JSON object'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from unpin" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from unpin" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from unpin" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from unpin" -l all -d 'All that are pinned'
@@ -210,17 +210,17 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from unpin" -l json -d 'Print one JSON object'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from unpin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pins" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pins" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pins" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pins" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pins" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from pins" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from confirm" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from confirm" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from confirm" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from confirm" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from confirm" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from confirm" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from help" -f -a "audit" -d 'List every listening socket of this host, judged: EXPOSED (guests reach it, and the policy does not allow it), allowed (by the rule named), filtered (guests would reach it without the host\'s wall), pinned (its unit keeps guests from it), local (bound to what no guest reaches). Exits with 1 if one is EXPOSED'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from help" -f -a "probe" -d 'Prove from a guest\'s place which of this host\'s services guests reach'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Keep services from guests by their own configuration and by systemd'
@@ -230,29 +230,29 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand services; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand daemon" -l connect -d 'libvirt\'s URI' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand daemon" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand daemon" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand daemon" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand daemon" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand doctor" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand doctor" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand doctor" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand doctor" -l json -d 'Print one JSON object'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -s n -l lines -d 'Only the last so many' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -s f -l follow -d 'Go on as more happens, until interrupted'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -l json -d 'Print one JSON object for each event, on a line of its own'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand events" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -f -a "check" -d 'Say what is wrong with filters, each in a file'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -f -a "show" -d 'Print the rules that a filter becomes at a port'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and not __fish_seen_subcommand_from check show list diff sync verify rebuild help" -f -a "list" -d 'List the definitions in /etc/virt-guard/nwfilter and how libvirt has them'
@@ -265,7 +265,7 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from check" -l mac -d 'The interface\'s MAC address, which is $MAC' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from check" -l engine -d 'Only ask this engine [default: both]' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from check" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from check" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from check" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from check" -l json -d 'Print one JSON object'
@@ -275,38 +275,38 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from show" -l port -d 'The name of the port' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from show" -l engine -d 'For this engine [default: the one that the configuration and the kernel agree on]' -r
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from show" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from show" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from show" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from show" -l json -d 'Print one JSON object'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from list" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON array'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from diff" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from diff" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from diff" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from diff" -l json -d 'Print one JSON array'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from sync" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from sync" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from sync" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from sync" -l dry-run -d 'Say what would be done, and do nothing'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from sync" -l json -d 'Print one JSON array'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from sync" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from verify" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from verify" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from verify" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from verify" -l json -d 'Print one JSON array'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from rebuild" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from rebuild" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from rebuild" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from rebuild" -l all -d 'All ports'
@@ -322,7 +322,7 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from help" -f -a "rebuild" -d 'Have libvirt put its own rules of ports into the kernel again'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand nwfilter; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and not __fish_seen_subcommand_from list diff restore forget help" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and not __fish_seen_subcommand_from list diff restore forget help" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and not __fish_seen_subcommand_from list diff restore forget help" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and not __fish_seen_subcommand_from list diff restore forget help" -l json -d 'Print one JSON object'
@@ -333,26 +333,26 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and not 
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and not __fish_seen_subcommand_from list diff restore forget help" -f -a "forget" -d 'Take what stands now for whole, whatever was lost'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and not __fish_seen_subcommand_from list diff restore forget help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from list" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from list" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from list" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from diff" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from diff" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from diff" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from diff" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from restore" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from restore" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from restore" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from restore" -l dry-run -d 'Only print what the restore programs would be told'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from restore" -l json -d 'Print one JSON object'
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from forget" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from forget" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from forget" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fish_seen_subcommand_from forget" -l json -d 'Print one JSON object'
@@ -365,7 +365,7 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand preserve; and __fi
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l hooks-dir -d 'Where libvirt looks for hooks' -r -F
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l hook-program -d 'The hook program [default: the one beside this program, else that of the package]' -r -F
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l classic -d 'Write DRIVER rather than DRIVER.d/50-virt-guard, for libvirt before 6.5, which looks nowhere else'
@@ -374,14 +374,14 @@ complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -l dry-ru
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand install" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand uninstall" -l hooks-dir -d 'Where libvirt looks for hooks' -r -F
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand uninstall" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand uninstall" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand uninstall" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand uninstall" -l classic -d 'Only what stands in the places of libvirt before 6.5'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand uninstall" -l dry-run -d 'Only say what would be done'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand uninstall" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand watch-pending" -l root -d 'Take all files of the host from below this directory' -r -F
-complete -c virt-guard -n "__fish_virt_guard_using_subcommand watch-pending" -l color -d 'Colours in what people read' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
+complete -c virt-guard -n "__fish_virt_guard_using_subcommand watch-pending" -l color -d 'Colours in what people read: auto (on a terminal, unless NO_COLOR is set), always or never' -r -f -a "auto\t'On a terminal that can, and not if NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c virt-guard -n "__fish_virt_guard_using_subcommand watch-pending" -s h -l help -d 'Print help (see more with \'--help\')'

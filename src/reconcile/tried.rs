@@ -122,8 +122,8 @@ impl Host {
         if good.as_ref() == Some(&files) || self.state.pending(POLICY).is_some() {
             return;
         }
-        let age = SystemTime::now().duration_since(self.state.policy_since(&files)).unwrap_or_default();
-        if good.is_none() || age >= PROVEN {
+        let age = || SystemTime::now().duration_since(self.state.policy_since(&files)).unwrap_or_default();
+        if good.is_none() || age() >= PROVEN {
             // Without it the policy before counts as the good one, and it is tried again.
             let _ = self.state.set_good_policy(&files);
         }
