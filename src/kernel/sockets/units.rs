@@ -17,8 +17,8 @@ use crate::net::Protocol;
 
 /// sd_booted(3)
 const BOOTED: &str = "/run/systemd/system";
-/// It answers at once, or is busy with something else for long.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// It answers at once, but on a slow host takes a second for each of a dozen units.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What is asked for: systemd.socket(5), systemd.resource-control(5).
 const PROPERTIES: &str = "--property=Id,ActiveState,Listen,IPAddressDeny,IPAddressAllow,RestrictNetworkInterfaces";
 

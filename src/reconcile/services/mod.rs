@@ -16,7 +16,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::Serialize;
 
 use crate::facts::policy::{BridgePolicy, Policy, UnknownPorts};
-use crate::kernel::{HostAddress, Links, Listener, Netlink, Owner, UnitFilter, Units, owners, routes_loopback};
+use crate::kernel::{
+    Deadline, HostAddress, Links, Listener, Netlink, Owner, UnitFilter, Units, owners, routes_loopback,
+};
 use crate::model::{FlowEnd, Members, Origin, Verdict, Wall, admission, host_wall};
 use crate::net::{Detail, Direction, Family, IfName, Mac, Tuple};
 use crate::plan::Base;
@@ -171,13 +173,18 @@ impl Host {
 
     /// Who holds the listeners' sockets, and what their units keep away.
     fn holders(&mut self, listeners: &[Listener]) -> Result<BTreeMap<u32, Holder>, Error> {
+        self.holders_by(listeners, self.deadline)
+    }
+
+    /// The same, with systemd not waited for longer than until `deadline`.
+    fn holders_by(&mut self, listeners: &[Listener], deadline: Deadline) -> Result<BTreeMap<u32, Holder>, Error> {
         let inodes: BTreeSet<_> = listeners.iter().map(|listener| listener.inode).collect();
         if inodes.is_empty() {
             return Ok(BTreeMap::new());
         }
         let mut owners = owners(&inodes).map_err(Error::io("the processes of this host cannot be listed"))?;
         let names = owners.values().flatten().filter_map(|owner| owner.unit.clone()).collect();
-        let units = Units::ask(self.runner.as_mut(), &names, self.deadline);
+        let units = Units::ask(self.runner.as_mut(), &names, deadline);
         let mut holders = BTreeMap::new();
         for listener in listeners {
             let mut owners = owners.remove(&listener.inode).unwrap_or_default();

@@ -11,13 +11,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::pin::broken_pin;
 use super::{Exposure, Exposures, Holder, Scene, Service, listeners};
-use crate::kernel::{Listener, Owner, holder};
+use crate::kernel::{Deadline, Listener, Owner, holder};
 use crate::net::{IfName, Protocol};
 use crate::reconcile::{Error, Host};
 use crate::state::PinRecord;
+
+/// Rules that somebody takes away meanwhile wait for systemd's answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How near guests are to a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +171,7 @@ fn holders(
     let inodes: BTreeSet<_> = near.iter().map(|listener| listener.inode).collect();
     known.retain(|inode, _| inodes.contains(inode));
     let new: Vec<_> = near.into_iter().filter(|it| !known.contains_key(&it.inode)).cloned().collect();
-    known.extend(host.holders(&new)?);
+    known.extend(host.holders_by(&new, Deadline::after(PATIENCE))?);
     Ok(known)
 }
 
