@@ -2,11 +2,15 @@
 # sourced by `run`.
 # shellcheck shell=bash
 
-start_daemon() {
+install_daemon() {
     # Copied, not linked: the unit's file system protection looks at where they are.
     install "$bin/virt-guard" "$bin/virt-guard-hook" /usr/sbin/
     install -m 644 "$here/../../packaging"/virt-guard{,-early}.service /etc/systemd/system/
     systemctl daemon-reload
+}
+
+start_daemon() {
+    install_daemon
     systemctl start virt-guard.service
 }
 
