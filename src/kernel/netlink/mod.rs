@@ -26,6 +26,8 @@ const NLM_F_DUMP_INTR: u16 = 0x10;
 /// `struct nlmsghdr` and `struct nlattr`
 const HEADER: usize = 16;
 const ATTRIBUTE: usize = 4;
+/// Room for news that nobody has read yet, in bytes; it is used only while there are any.
+const LISTENING_ROOM: usize = 8 * 1024 * 1024;
 /// The two upper bits of an attribute's type are flags.
 const TYPE_MASK: u16 = 0x3fff;
 /// How often a list is asked for again that changed while it was told.
@@ -79,6 +81,9 @@ impl Socket {
     /// The kernel lacks that part, or forbids it.
     pub(super) fn listen(protocol: SockProtocol, groups: u32) -> io::Result<Self> {
         let listener = Self::open(protocol)?;
+        // A flush of many rules is told faster than it is read; what has no room is lost, and
+        // whose deed it was with it. Where more is forbidden the default has to do.
+        let _ = setsockopt(&listener.socket, sockopt::RcvBufForce, &LISTENING_ROOM);
         bind(listener.socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         Ok(listener)
     }
