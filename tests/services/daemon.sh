@@ -2,15 +2,11 @@
 # sourced by `run`.
 # shellcheck shell=bash
 
-install_daemon() {
-    # Copied, not linked: the unit's file system protection looks at where they are.
-    install "$bin/virt-guard" "$bin/virt-guard-hook" /usr/sbin/
-    install -m 644 "$here/../../packaging"/virt-guard{,-early}.service /etc/systemd/system/
-    systemctl daemon-reload
-}
-
 start_daemon() {
-    install_daemon
+    install "$bin/virt-guard" "$bin/virt-guard-hook" /usr/sbin/
+    # Not in /etc, of which it is watched that nothing changes.
+    install -m 644 "$here/../../packaging"/virt-guard{,-early}.service /run/systemd/system/
+    systemctl daemon-reload
     systemctl start virt-guard.service
 }
 
@@ -24,10 +20,11 @@ time.sleep(600)'
     until_true 5 test -s /run/late
 }
 
-# told_of KIND UNIT|any: the daemon has told of it in time; of what is gone it says no
-# unit. A second on a machine of its own, which the daemon's own tests hold it to.
+# told_of KIND UNIT|any: the daemon has told of it; of what is gone it says no unit. A
+# second on a machine of its own, which the daemon's own tests hold it to; here it takes
+# a second to look, and then rests ten times as long.
 told_of() {
-    until_true 2 heard_of "$@" || return 1
+    until_true 6 heard_of "$@" || return 1
     cat /run/heard
 }
 heard_of() { "$bin/virt-guard" events --json | "$here/heard" "$1" 8090 "$2" "$(</run/late)" >/run/heard; }
