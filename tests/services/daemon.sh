@@ -2,11 +2,15 @@
 # sourced by `run`.
 # shellcheck shell=bash
 
-start_daemon() {
+install_daemon() {
+    # Copied, not linked: the unit's file system protection looks at where they are.
     install "$bin/virt-guard" "$bin/virt-guard-hook" /usr/sbin/
-    # Not in /etc, of which it is watched that nothing changes.
-    install -m 644 "$here/../../packaging"/virt-guard{,-early}.service /run/systemd/system/
+    install -m 644 "$here/../../packaging"/virt-guard{,-early}.service /etc/systemd/system/
     systemctl daemon-reload
+}
+
+start_daemon() {
+    install_daemon
     systemctl start virt-guard.service
 }
 

@@ -89,8 +89,9 @@ UNIT
     systemctl daemon-reload
 }
 
+# libvirtd would start by itself, and be at its busiest while the audit asks systemd.
 units=(ssh.service dnsmasq.service rpcbind.socket rpcbind.service
-    postgresql@15-main.service libvirtd-tcp.socket page.service)
+    postgresql@15-main.service libvirtd-tcp.socket libvirtd.service page.service)
 
 start_services() {
     configure_services

@@ -76,6 +76,8 @@ dry_run() {
 # Nobody says yes: not to the one that waits, nor to one whose command was killed.
 pins_unconfirmed() {
     say "pinned, and not confirmed"
+    # Its units are in /etc here, and no pin's.
+    install_daemon
     touched_now >/run/touched-before
     step "page is pinned for five seconds" pin_and_wait
     step "and given back" until_true 5 touched_are_as_before

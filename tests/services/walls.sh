@@ -6,9 +6,9 @@ guest_finds() { in_guest "$here/knock" "$@"; }
 operator_finds() { in_operator "$here/knock" "$@"; }
 leases() { in_guest busybox udhcpc -i eth0 -n -q -f -t 3 -T 5 -s /bin/true && in_guest "$here/lease"; }
 
-# audit CODE STATE: exits with CODE and tells of the services as `told` says. A second
-# time if need be: systemd may be too busy to say within 5 s whose a socket is.
-audit() { until_true 3 audited "$@" || { cat /run/told; return 1; }; }
+# audit CODE STATE: exits with CODE and tells of the services as `told` says. Again
+# and again if need be: systemd may be too busy to say within 30 s whose a socket is.
+audit() { until_true 9 audited "$@" || { cat /run/told; return 1; }; }
 audited() {
     exit_is "$1" "$bin/virt-guard" services audit --json >/run/audit && "$here/told" "$2" </run/audit >/run/told
 }
