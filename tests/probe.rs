@@ -11,6 +11,9 @@
 //! Root only; all of it vanishes with the thread. The listeners are the test's own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+#[path = "support/listeners.rs"]
+mod listeners;
+
 use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -24,23 +27,17 @@ use std::time::{Duration, Instant};
 
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::socket::sockopt::{BindToDevice, Broadcast, Ipv6V6Only};
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
-};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::{BindToDevice, Broadcast};
 use serde_json::Value;
 use tempfile::TempDir;
+
+use listeners::{on_device, run, v6only};
 
 /// In emulation processes are ten times slower.
 fn patience() -> Duration {
     let slow = std::env::var("LAB_SLOW").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     Duration::from_secs(20) * slow
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }
 
 fn ip(arguments: &str) -> String {
@@ -136,17 +133,6 @@ fn assert_clean(root: &Path) {
     }
 }
 
-/// A listener that std cannot make: of IPv6 alone, or bound to an interface.
-fn special(address: &str, prepare: impl Fn(&OwnedFd)) -> OwnedFd {
-    let address: SocketAddr = address.parse().unwrap();
-    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let made = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, SockProtocol::Tcp).unwrap();
-    prepare(&made);
-    bind(made.as_raw_fd(), &SockaddrStorage::from(address)).unwrap();
-    listen(&made, Backlog::new(8).unwrap()).unwrap();
-    made
-}
-
 /// A service of UDP that answers every datagram with what `answer` makes of it.
 struct Echo {
     ends: Arc<AtomicBool>,
@@ -203,14 +189,9 @@ struct Services {
 impl Services {
     fn begin() -> Self {
         let tcp = ["0.0.0.0:8001", "[::]:8002", "192.0.2.10:8003", "127.0.0.1:8004", "[fd00::1]:8005"];
-        let device = |name: &'static str| move |made: &OwnedFd| setsockopt(made, BindToDevice, &name.into()).unwrap();
         Self {
             _tcp: tcp.map(|address| TcpListener::bind(address).unwrap()).into(),
-            _special: vec![
-                special("[::]:8006", |made| setsockopt(made, Ipv6V6Only, &true).unwrap()),
-                special("0.0.0.0:8007", device("br100")),
-                special("0.0.0.0:8008", device("mgmt0")),
-            ],
+            _special: vec![v6only("[::]:8006"), on_device("0.0.0.0:8007", "br100"), on_device("0.0.0.0:8008", "mgmt0")],
             _udp: ["0.0.0.0:9001", "192.0.2.10:9002"].map(|address| UdpSocket::bind(address).unwrap()).into(),
             _echo: vec![Echo::at("0.0.0.0:9003", same)],
         }

@@ -11,6 +11,9 @@
 //! Root only; all of it vanishes with the thread. The listeners are the test's own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
+#[path = "support/listeners.rs"]
+mod listeners;
+
 use std::fs::{self, File};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -21,23 +24,16 @@ use std::time::Duration;
 
 use nix::libc;
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::socket::sockopt::{BindToDevice, Ipv6V6Only};
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, listen, setsockopt, socket,
-};
+use nix::sys::socket::{SockaddrStorage, bind};
 use serde_json::Value;
 use tempfile::TempDir;
 use virt_guard::kernel::{Listener, Netlink, owners};
 use virt_guard::net::Protocol;
 
+use listeners::{on_device, run, v6only};
+
 /// A connection within one machine is made in less, or never.
 const PATIENCE: Duration = Duration::from_millis(1500);
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
 
 fn ip(arguments: &str) -> String {
     run(Command::new("ip").args(arguments.split(' ')))
@@ -104,25 +100,6 @@ fn host() -> Guest {
 
 fn nodad(address: &str) -> &'static str {
     if address.contains(':') { " nodad" } else { "" }
-}
-
-/// A listener that std cannot make: of IPv6 alone, or bound to an interface.
-fn special(address: &str, prepare: impl Fn(&OwnedFd)) -> OwnedFd {
-    let address: SocketAddr = address.parse().unwrap();
-    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let made = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, SockProtocol::Tcp).unwrap();
-    prepare(&made);
-    bind(made.as_raw_fd(), &SockaddrStorage::from(address)).unwrap();
-    listen(&made, Backlog::new(8).unwrap()).unwrap();
-    made
-}
-
-fn v6only(address: &str) -> OwnedFd {
-    special(address, |made| setsockopt(made, Ipv6V6Only, &true).unwrap())
-}
-
-fn on_device(address: &str, device: &str) -> OwnedFd {
-    special(address, |made| setsockopt(made, BindToDevice, &device.into()).unwrap())
 }
 
 /// The listener of this port.
