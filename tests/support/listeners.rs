@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::sockopt::{BindToDevice, Ipv6V6Only};
 use nix::sys::socket::{
@@ -16,6 +18,19 @@ pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// What `attempt` finds, in ten seconds at most. What this test has closed may be there a
+/// little longer: a program that another one begins just then has a copy until its exec.
+pub fn soon<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = attempt() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "not in time: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// A listener to TCP of IPv6 that takes no IPv4.
