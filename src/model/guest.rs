@@ -71,6 +71,27 @@ pub struct InterfacePolicy {
     pub guarding: Guarding,
 }
 
+#[cfg(test)]
+impl InterfacePolicy {
+    /// At a bridge, known to have these addresses, and with no walls.
+    pub fn bare(mac: &str, known: &[&str]) -> Self {
+        Self {
+            kind: InterfaceKind::Bridge,
+            mac: mac.parse().unwrap(),
+            target: None,
+            addresses: Vec::new(),
+            known: known.iter().map(|text| text.parse().unwrap()).collect(),
+            translations: Translations::default(),
+            groups: Vec::new(),
+            filters: Vec::new(),
+            waits_for_address: false,
+            members: Vec::new(),
+            demand: Demand::IfPossible,
+            guarding: Guarding::Walls(Vec::new()),
+        }
+    }
+}
+
 /// What to do with a guest whose interface cannot be guarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -189,25 +189,12 @@ impl fmt::Display for PacketView {
 mod tests {
     use super::super::super::{Args, Command};
     use super::*;
-    use crate::model::{Demand, Guarding, InterfacePolicy};
+    use crate::model::InterfacePolicy;
     use crate::net::Direction;
     use clap::Parser;
 
     fn interface() -> InterfacePolicy {
-        InterfacePolicy {
-            kind: crate::facts::domain::InterfaceKind::Bridge,
-            mac: "52:54:00:00:00:01".parse().unwrap(),
-            target: None,
-            addresses: Vec::new(),
-            known: Vec::new(),
-            translations: Default::default(),
-            groups: Vec::new(),
-            filters: Vec::new(),
-            waits_for_address: false,
-            members: Vec::new(),
-            demand: Demand::IfPossible,
-            guarding: Guarding::Walls(Vec::new()),
-        }
+        InterfacePolicy::bare("52:54:00:00:00:01", &[])
     }
 
     fn packet(words: &str, source: &str) -> Result<Packet, String> {

@@ -82,24 +82,9 @@ fn find(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::domain::InterfaceKind;
-    use crate::model::Demand;
 
     fn interface(known: &[&str]) -> InterfacePolicy {
-        InterfacePolicy {
-            kind: InterfaceKind::Bridge,
-            mac: "52:54:00:00:00:07".parse().unwrap(),
-            target: None,
-            addresses: Vec::new(),
-            known: known.iter().map(|text| text.parse().unwrap()).collect(),
-            translations: Default::default(),
-            groups: Vec::new(),
-            filters: Vec::new(),
-            waits_for_address: false,
-            members: Vec::new(),
-            demand: Demand::IfPossible,
-            guarding: Guarding::Walls(Vec::new()),
-        }
+        InterfacePolicy::bare("52:54:00:00:00:07", known)
     }
 
     fn found(interfaces: &mut [InterfacePolicy], fixed: Option<&str>) -> Result<String, String> {

@@ -32,6 +32,17 @@ fn changed(bench: &Bench, deadline: u64) -> String {
     bench::policy(bench.engine, deadline) + "[guests]\ndhcp-server = \"accept\"\n"
 }
 
+/// With programs as they should be, the one that runs and the one that starts are guarded.
+fn recovers(bench: &Bench, sabotage: &Sabotage, [other, guest]: [&Guest; 2], wires: &[Wire; 2]) {
+    sabotage.stop();
+    bench.good_policy();
+    bench.go("reconnect", other);
+    bench.go("start", guest);
+    bench.assert_guarded(guest, &wires[1]);
+    bench.assert_guarded(other, &wires[0]);
+    bench.go("release", guest);
+}
+
 /// Starts a guest with programs that are not as they should be, and reconnects
 /// the one that runs.
 fn refused(bench: &Bench, mode: Mode, within: Duration) {
@@ -50,13 +61,7 @@ fn refused(bench: &Bench, mode: Mode, within: Duration) {
         run.assert_goes_on();
         assert!(run.elapsed < within, "{program}: {:?}", run.elapsed);
         bench.assert_not_open(&other, &wires[0]);
-        sabotage.stop();
-        bench.good_policy();
-        bench.go("reconnect", &other);
-        bench.go("start", &guest);
-        bench.assert_guarded(&guest, &wires[1]);
-        bench.assert_guarded(&other, &wires[0]);
-        bench.go("release", &guest);
+        recovers(bench, &sabotage, [&other, &guest], &wires);
     }
     bench.assert_in_order();
 }
@@ -87,13 +92,7 @@ pub fn hanging(bench: &mut Bench) {
             assert!(late < Duration::from_millis(200) * slowness(), "{late:?} past the deadline");
             bench.assert_not_open(guest, wire);
         }
-        sabotage.stop();
-        bench.good_policy();
-        bench.go("reconnect", &other);
-        bench.go("start", &guest);
-        bench.assert_guarded(&guest, &wires[1]);
-        bench.assert_guarded(&other, &wires[0]);
-        bench.go("release", &guest);
+        recovers(bench, &sabotage, [&other, &guest], &wires);
     }
     bench.assert_in_order();
 }
