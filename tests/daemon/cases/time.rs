@@ -91,12 +91,10 @@ pub fn one(bench: &mut Bench) {
     let guest = Guest::new(7);
     let wire = bench.plug(&guest);
     bench.go("start", &guest);
-    let bare = bare(bench);
-    println!("= the programs alone: {bare}");
     let tries = std::env::var(TRIES).map_or(20, |text| text.parse().expect(TRIES));
-    let times = measure(bench, &guest, &wire, (tries, tries / 4));
+    let (times, alone) = beside_bare(bench, || measure(bench, &guest, &wire, (tries, tries / 4)));
     // The programs of iptables alone may take longer than what is aimed at.
-    let most = TARGET.max(bare.median().mul_f64(share()));
+    let most = TARGET.max(alone.mul_f64(share()));
     assert!(times.median() <= most, "too slow: {times}");
 }
 
@@ -107,12 +105,21 @@ pub fn many(bench: &mut Bench) {
     bench.go("start", &guest);
     let count: u16 = std::env::var(GUESTS).map_or(200, |text| text.parse().expect(GUESTS));
     crowd(bench, 100..99 + count);
-    let bare = bare(bench);
-    println!("= {count} guests; the programs alone: {bare}");
-    let times = measure(bench, &guest, &wire, (5, 2));
-    let ratio = times.median().as_secs_f64() / bare.median().as_secs_f64();
+    println!("= {count} guests");
+    let (times, alone) = beside_bare(bench, || measure(bench, &guest, &wire, (5, 2)));
+    let ratio = times.median().as_secs_f64() / alone.as_secs_f64();
     println!("= {ratio:.2} times what the programs alone need");
-    assert!(ratio <= share(), "{ratio:.2} times {bare}");
+    assert!(ratio <= share(), "{ratio:.2} times {alone:?}");
+}
+
+/// What was measured, and the median of the programs alone: the longer one of before and
+/// after, for a machine that others use as well may be three times slower in between.
+fn beside_bare(bench: &Bench, measure: impl FnOnce() -> Times) -> (Times, Duration) {
+    let before = bare(bench);
+    let times = measure();
+    let after = bare(bench);
+    println!("= the programs alone: {before} before, {after} after");
+    (times, before.median().max(after.median()))
 }
 
 /// At most, in times of what the programs alone need. 1.5 is aimed at and printed
