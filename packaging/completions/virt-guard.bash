@@ -64,9 +64,6 @@ _virt__guard() {
             virt__guard,uninstall)
                 cmd="virt__guard__subcmd__uninstall"
                 ;;
-            virt__guard,watch-pending)
-                cmd="virt__guard__subcmd__watch__subcmd__pending"
-                ;;
             virt__guard__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__floating__subcmd__associate"
                 ;;
@@ -156,9 +153,6 @@ _virt__guard() {
                 ;;
             virt__guard__subcmd__help,uninstall)
                 cmd="virt__guard__subcmd__help__subcmd__uninstall"
-                ;;
-            virt__guard__subcmd__help,watch-pending)
-                cmd="virt__guard__subcmd__help__subcmd__watch__subcmd__pending"
                 ;;
             virt__guard__subcmd__help__subcmd__floating,associate)
                 cmd="virt__guard__subcmd__help__subcmd__floating__subcmd__associate"
@@ -353,7 +347,7 @@ _virt__guard() {
 
     case "${cmd}" in
         virt__guard)
-            opts="-h -V --root --color --help --version status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
+            opts="-h -V --root --color --help --version status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -867,7 +861,7 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help)
-            opts="status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall watch-pending help"
+            opts="status check apply show explain floating flows services daemon doctor events nwfilter preserve install uninstall help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1399,20 +1393,6 @@ _virt__guard() {
             return 0
             ;;
         virt__subcmd__guard__subcmd__help__subcmd__uninstall)
-            opts=""
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        virt__subcmd__guard__subcmd__help__subcmd__watch__subcmd__pending)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2321,28 +2301,6 @@ _virt__guard() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --root)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
-                *)
-                    COMPREPLY=()
-                    ;;
-            esac
-            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-            return 0
-            ;;
-        virt__subcmd__guard__subcmd__watch__subcmd__pending)
-            opts="-h --root --color --help pins policy"
-            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
-                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
-                return 0
-            fi
-            case "${prev}" in
                 --root)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
