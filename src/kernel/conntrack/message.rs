@@ -135,6 +135,18 @@ const fn address_kinds(address: IpAddr) -> (u16, u16) {
     }
 }
 
+/// Whether the address stands anywhere in this body; attributes begin at multiples of four.
+pub(super) fn mentions(body: &[u8], address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => stands_in(body, &address.octets()),
+        IpAddr::V6(address) => stands_in(body, &address.octets()),
+    }
+}
+
+fn stands_in<const N: usize>(body: &[u8], octets: &[u8; N]) -> bool {
+    body.windows(N).step_by(4).any(|found| found == octets)
+}
+
 /// The connection that a message of this type and body tells; `None` if it tells
 /// none, or not all that there is to one.
 pub(super) fn flow(kind: u16, body: &[u8]) -> Option<Flow> {
@@ -235,6 +247,19 @@ mod tests {
         for sample in samples() {
             assert_eq!(flow(NEW, told(&sample).body()), Some(sample));
             assert_eq!(flow(DELETE, told(&sample).body()), None);
+        }
+    }
+
+    #[test]
+    fn an_address_that_a_flow_has_stands_in_its_message() {
+        for sample in samples() {
+            let request = told(&sample);
+            for address in [sample.original.source, sample.original.destination] {
+                assert!(mentions(request.body(), address), "{address}");
+            }
+            for other in ["192.0.2.8", "10.0.0.2", "fd00::8", "fd00::2"] {
+                assert!(!mentions(request.body(), other.parse().unwrap()), "{other}");
+            }
         }
     }
 

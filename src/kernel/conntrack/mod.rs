@@ -11,6 +11,7 @@
 
 mod message;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
@@ -23,6 +24,10 @@ use message::Way;
 /// How often a list is gone through that the kernel calls interrupted. Up to 6.18
 /// it never does so for connections.
 const WALKS: usize = 3;
+
+/// Of so many addresses it is seen sooner whether one of them stands in a message than the
+/// message is read.
+const FEW: usize = 4;
 
 /// One end of a connection. The address gives the family as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,9 +117,12 @@ impl Conntrack {
             requests.push(message::list(Family::V6));
         }
         let mut flows = Vec::new();
+        let addresses: BTreeSet<_> = ends.iter().map(|end| end.address()).collect();
+        let may_be =
+            |body: &[u8]| addresses.len() > FEW || addresses.iter().any(|address| message::mentions(body, *address));
         for request in requests {
             let wanted = |flow: &Flow| flow.zone == zone && ends.iter().any(|end| end.is_of(flow));
-            self.add(&request, &wanted, &mut flows)?;
+            self.add(&request, &may_be, &wanted, &mut flows)?;
         }
         Ok(each_once(flows))
     }
@@ -126,7 +134,7 @@ impl Conntrack {
     pub fn all(&mut self, family: Family, zone: u16) -> io::Result<Vec<Flow>> {
         let mut flows = Vec::new();
         let wanted = |flow: &Flow| flow.original.family() == family && flow.zone == zone;
-        self.add(&message::list(family), &wanted, &mut flows)?;
+        self.add(&message::list(family), &|_: &[u8]| true, &wanted, &mut flows)?;
         Ok(each_once(flows))
     }
 
@@ -161,15 +169,24 @@ impl Conntrack {
         refused.map_or(Ok(deleted), Err)
     }
 
-    /// Adds those flows of a list that are wanted. A list that changed while it was
-    /// told is gone through again and what was told before is kept: on a busy host
-    /// it may never stand still.
-    fn add(&mut self, request: &Request, wanted: &impl Fn(&Flow) -> bool, flows: &mut Vec<Flow>) -> io::Result<()> {
+    /// Adds those flows of a list that are wanted; of most it is seen without reading them
+    /// that they cannot be. A list that changed while it was told is gone through again
+    /// and what was told before is kept: on a busy host it may never stand still.
+    fn add(
+        &mut self,
+        request: &Request,
+        may_be: &impl Fn(&[u8]) -> bool,
+        wanted: &impl Fn(&Flow) -> bool,
+        flows: &mut Vec<Flow>,
+    ) -> io::Result<()> {
         for _ in 0..WALKS {
             let (mut told, mut strange) = (0, false);
             let telling = self.asking(|socket| {
                 socket.walk(request, |kind, body| {
                     told += 1;
+                    if !may_be(body) {
+                        return;
+                    }
                     match message::flow(kind, body) {
                         Some(flow) if wanted(&flow) => flows.push(flow),
                         Some(_) => {}
