@@ -8,6 +8,8 @@ FOR_OPERATORS = {
     ("tcp", 5432): ["postgresql@15-main.service"],
     ("tcp", 16509): ["libvirtd-tcp.socket", "libvirtd.service"],
     ("tcp", 8000): ["page.service"],
+    ("udplite", 9000): ["rare.service"],
+    ("sctp", 9000): ["rare.service"],
 }
 FOR_GUESTS = {
     ("tcp", 53): ["dnsmasq.service"],
@@ -25,6 +27,9 @@ ADDRESSES = {
     "2001:db8:2::10",
     "2001:db8:3::1",
 }
+# Where a guest reaches what is not reached at all of these: asked from another link by
+# IPv4, SCTP answers from the address that is on that link, which is taken for no answer.
+REACHED_AT = {("sctp", 9000): ADDRESSES - {"192.0.2.10", "198.51.100.1"}}
 
 
 def of(services, key):

@@ -20,8 +20,12 @@ of_management=(192.0.2.10 2001:db8:2::10)
 
 # Names of the programs that knock; what guests may use, and what is none of theirs.
 for_guests=(dns dns-tcp)
-for_operators=(ssh rpcbind rpcbind-tcp postgresql libvirt page)
+for_operators=(ssh rpcbind rpcbind-tcp postgresql libvirt page lite)
 services=("${for_guests[@]}" "${for_operators[@]}")
+
+# Asked from another link by IPv4, SCTP answers from the address that is on that link, which
+# nobody takes for an answer: where it is reached all the same.
+by_sctp=(10.100.0.1 fd00:100::1 fe80::1%eth0 2001:db8:2::10 2001:db8:3::1)
 
 in_guest() { ip netns exec guest "$@"; }
 in_operator() { ip netns exec operator "$@"; }
@@ -86,12 +90,20 @@ Description=A page of the operator's
 [Service]
 ExecStart=/usr/bin/python3 -m http.server --bind :: --directory /srv/page 8000
 UNIT
+    cat >/etc/systemd/system/rare.service <<UNIT
+[Unit]
+Description=What few services speak
+
+[Service]
+Type=notify
+ExecStart=$here/rare
+UNIT
     systemctl daemon-reload
 }
 
 # libvirtd would start by itself, and be at its busiest while the audit asks systemd.
 units=(ssh.service dnsmasq.service rpcbind.socket rpcbind.service
-    postgresql@15-main.service libvirtd-tcp.socket libvirtd.service page.service)
+    postgresql@15-main.service libvirtd-tcp.socket libvirtd.service page.service rare.service)
 
 start_services() {
     configure_services

@@ -4,6 +4,9 @@
 # Knocked at from the guest and from the operator's side: WANTED ADDRESS... -- SERVICE...
 guest_finds() { in_guest "$here/knock" "$@"; }
 operator_finds() { in_operator "$here/knock" "$@"; }
+guest_reaches_all() {
+    guest_finds open "${everywhere[@]}" -- "$@" && guest_finds open "${by_sctp[@]}" -- sctp
+}
 leases() { in_guest busybox udhcpc -i eth0 -n -q -f -t 3 -T 5 -s /bin/true && in_guest "$here/lease"; }
 
 # audit CODE STATE: exits with CODE and tells of the services as `told` says. Again
@@ -21,7 +24,7 @@ probe() {
 # With nothing of ours in the kernel: else what follows would prove nothing.
 without_walls() {
     say "without virt-guard"
-    step "a guest reaches every service at every address" guest_finds open "${everywhere[@]}" -- "${services[@]}"
+    step "a guest reaches every service at every address" guest_reaches_all "${services[@]}"
     step "it gets addresses" leases
     step "the audit lists each with its unit; the operator's as exposed" audit 1 exposed
     step "the probe reaches what the guest does" probe 1 open none --html "$pages/open.html"
@@ -34,10 +37,10 @@ with_walls() {
     configure_guard "$1"
     step "the guest is guarded" guard_the_guest
     step "it reaches no service of the operator's, at no address" \
-        guest_finds shut "${everywhere[@]}" -- "${for_operators[@]}"
+        guest_finds shut "${everywhere[@]}" -- "${for_operators[@]}" sctp
     step "it reaches name service" guest_finds open "${everywhere[@]}" -- "${for_guests[@]}"
     step "it gets addresses" leases
-    step "the operator reaches everything" operator_finds open "${of_management[@]}" -- "${services[@]}"
+    step "the operator reaches everything" operator_finds open "${of_management[@]}" -- "${services[@]}" sctp
     step "the audit says the same" audit 0 filtered
     step "the probe proves it" probe 0 shut standing --html "$pages/$1.html"
     cp /run/probe "$pages/$1.json"
