@@ -5,6 +5,7 @@
 //! answers a guest. A service that nobody runs has none, and nothing is proven of it.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +23,9 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Sockets that the kernel itself listens at for a unit: they have no process
 /// (nfsd(7); the port is IANA's).
 const OF_KERNEL: [(&str, u16); 1] = [("nfs-server.service", 2049)];
+
+/// Where bindresvport(3) chooses, of glibc and of libtirpc.
+const RESERVED: RangeInclusive<u16> = 512..=1023;
 
 /// Who says whether a pin holds.
 pub(super) trait Witness {
@@ -101,6 +105,38 @@ pub(super) fn listens_again(
 
 /// Ports that a socket chose by itself may be others after a restart.
 fn ports(listeners: &[Listener]) -> BTreeSet<(Protocol, u16)> {
-    let chosen = |port: u16| port >= 32768;
-    listeners.iter().filter(|at| !chosen(at.port)).map(|at| (at.protocol, at.port)).collect()
+    listeners.iter().filter(|at| !is_chosen(at)).map(|at| (at.protocol, at.port)).collect()
+}
+
+/// Whether the port is one that nobody asked for: any, or, for datagrams to the host itself,
+/// as rpc.statd has them to talk to the kernel, one that only root gets (bindresvport(3)).
+fn is_chosen(at: &Listener) -> bool {
+    let is_reserved = at.protocol == Protocol::UDP && at.address.is_loopback() && RESERVED.contains(&at.port);
+    is_reserved || at.port >= 32768
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_a_socket_chose_need_not_come_again() {
+        let at = |protocol, address: &str, port| Listener {
+            protocol,
+            address: address.parse().unwrap(),
+            port,
+            v6only: false,
+            interface: None,
+            inode: 1,
+            uid: 0,
+        };
+        let fixed = [
+            at(Protocol::UDP, "0.0.0.0", 841),
+            at(Protocol::TCP, "127.0.0.1", 841),
+            at(Protocol::UDP, "127.0.0.1", 53),
+        ];
+        let chosen = [at(Protocol::UDP, "127.0.0.1", 841), at(Protocol::TCP, "0.0.0.0", 40000)];
+        assert_eq!(ports(&fixed).len(), 3);
+        assert!(ports(&chosen).is_empty());
+    }
 }
