@@ -1,4 +1,4 @@
-//! Listeners that std cannot make, and programs that must succeed.
+//! Listeners that std cannot make, programs that must succeed, and what may take a moment.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
